@@ -1,0 +1,87 @@
+"""What a method sees of the data: a `Task` with noisy labels, and `Batch`es of raw images that make views.
+
+The true training labels are in no object of this module, nor in anything these objects refer to; what a
+method needs beyond noisy labels is handed over only if its spec declares it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lnlbench.data.augment import Views
+from lnlbench.errors import UndeclaredNeed
+
+
+@dataclass(frozen=True)
+class Task:
+    """The learning problem of one job, as its method may know it.
+
+    noisy_labels: (N,) int64 in 0..C-1, on the run's device. image_shape: (3, H, W).
+    granted: values of the needs that the method has declared, by name; read them with `task.need(name)`.
+    """
+
+    num_classes: int
+    noisy_labels: Tensor
+    image_shape: tuple[int, int, int]
+    epochs: int
+    batch_size: int
+    granted: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_samples(self) -> int:
+        """N, the number of training samples."""
+        return len(self.noisy_labels)
+
+    def need(self, name: str) -> Any:
+        """The value of a declared need, such as `noise_rate`; UndeclaredNeed if it was not declared."""
+        if name not in self.granted:
+            raise UndeclaredNeed(
+                f"this method reads {name!r} without having declared it.",
+                f"Add it to its spec: needs=({name!r},). It becomes a dagger on the method's row in every table.",
+            )
+        return self.granted[name]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some training samples on the device. Every call of a view draws new random augmentation.
+
+    images: (B, 3, H, W) uint8, indices: (B,) int64 into 0..N-1, labels: (B,) int64 noisy labels.
+    Views are normalised floats (B, 3, H, W).
+    """
+
+    images: Tensor
+    indices: Tensor
+    labels: Tensor
+    num_classes: int
+    views: Views
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def one_hot(self) -> Tensor:
+        """(B, C) float, the noisy labels as distributions."""
+        return F.one_hot(self.labels, self.num_classes).float()
+
+    def weak(self) -> Tensor:
+        """The recipe's weak view: pad, random crop, flip."""
+        return self.views.weak(self.images)
+
+    def strong(self, policy: str | None = None) -> Tensor:
+        """A strong view: the recipe's policy, or the named one."""
+        return self.views.strong(self.images, policy)
+
+    def plain(self) -> Tensor:
+        """The images as they are, normalised."""
+        return self.views.plain(self.images)
+
+    def view(self, name: str) -> Tensor:
+        """A view by name: weak, plain, autoaugment, randaugment, ..."""
+        return self.views.view(self.images, name)

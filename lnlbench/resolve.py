@@ -1,0 +1,178 @@
+"""From what was asked to the job that runs: hyperparameters and recipe in the order of DESIGN, last wins:
+method defaults; the method's own table by data set, noise and rate; the suite; the command line.
+
+Pure data, no torch. The resolved values are in the job, so in its key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lnlbench.errors import InvalidSetting, unknown_name
+from lnlbench.job import Job, Noise, Recipe, Scale
+from lnlbench.methods import registry
+from lnlbench.methods.registry import Expression
+from lnlbench.methods.spec import NEEDS, Hyperparameters
+
+Values = Mapping[str, Any]
+
+
+def needs(expression: Expression) -> tuple[str, ...]:
+    """What a method and its hosts need beyond noisy labels, in the order of `NEEDS`."""
+    declared = {need for slug in expression.slugs for need in registry.spec(slug).needs}
+    return tuple(need for need in NEEDS if need in declared)
+
+
+def method_version(expression: Expression) -> int:
+    """Version of the whole expression: it rises when any of its methods' does."""
+    return sum(registry.spec(slug).version for slug in expression.slugs) - len(expression.slugs) + 1
+
+
+def resolve_hyperparameters(
+    expression: Expression, dataset: str, noise: Noise, overrides: Sequence[Values] = ()
+) -> dict[str, Any]:
+    """Every hyperparameter of a method; a plug-in's host has its own under `host`.
+
+    overrides: from weak to strong; names are the method's own, `host.NAME`, or a host's bare NAME where
+    the plug-in has none of that name. Raises UnknownName, InvalidSetting.
+    """
+    declared = registry.spec(expression.slug)
+    cls = declared.hyperparameters
+    own: dict[str, Any] = {}
+    for_host: list[dict[str, Any]] = []
+    for values in overrides:
+        mine, theirs = _split(expression, cls, values)
+        own.update(mine)
+        for_host.append(theirs)
+    chosen = cls.from_dict({**_defaults(cls), **own}).to_dict()
+    from_table: dict[str, Any] = {}
+    host_slug = expression.host.slug if expression.host else None
+    for row in declared.table:
+        if row.matches(dataset, noise.name, noise.rate, chosen, host_slug):
+            from_table.update(row.set)
+    table_host = {name.removeprefix("host."): v for name, v in from_table.items() if name.startswith("host.")}
+    table_own = {name: v for name, v in from_table.items() if not name.startswith("host.")}
+    resolved = cls.from_dict({**_defaults(cls), **table_own, **own}).canonical()
+    if expression.host:
+        resolved["host"] = resolve_hyperparameters(expression.host, dataset, noise, [table_host, *for_host])
+    return resolved
+
+
+def hyperparameters(expression: Expression, resolved: Values) -> Hyperparameters:
+    """The hyperparameter object of the outer method, from a job's resolved values."""
+    cls = registry.spec(expression.slug).hyperparameters
+    return cls.from_dict({name: value for name, value in resolved.items() if name != "host" or name in cls.names()})
+
+
+def resolve_job(
+    method: str,
+    dataset: str,
+    noise: Noise,
+    seed: int,
+    *,
+    scale: Scale = "paper",
+    recipe: Values | None = None,
+    overrides: Sequence[Values] = (),
+    recipe_overrides: Values | None = None,
+) -> Job:
+    """The job for one cell and seed.
+
+    recipe: the suite's recipe (nested plain data); a method's own insistence goes over it at paper scale;
+    recipe_overrides: the suite's row and the command line, over both.
+    """
+    expression = registry.parse(method)
+    layers: list[Values] = [recipe or {}]
+    if scale == "paper":
+        layers += [registry.spec(slug).recipe for slug in reversed(expression.slugs)]
+    layers.append(recipe_overrides or {})
+    merged = Recipe().to_dict()
+    for layer in layers:
+        merged = _merge(merged, layer)
+    return Job(
+        method=str(expression),
+        hyperparameters=resolve_hyperparameters(expression, dataset, noise, overrides),
+        dataset=dataset,
+        noise=noise,
+        seed=seed,
+        scale=scale,
+        recipe=Recipe.from_dict(merged),
+        method_version=method_version(expression),
+    )
+
+
+def split_settings(expression: Expression, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Command-line settings, split into hyperparameters and recipe (nested).
+
+    A name is a hyperparameter when the method or its host has it, else a recipe setting (`epochs`,
+    `optimizer.lr`, `lr`); `recipe.NAME` is always the recipe's. Raises UnknownName when it is neither.
+    """
+    hyper: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    for name, value in values.items():
+        bare = name.removeprefix("recipe.")
+        if bare == name and _owner(expression, name) is not None:
+            hyper[name] = value
+        else:
+            recipe = _merge(recipe, _recipe_setting(expression, bare, value))
+    return hyper, recipe
+
+
+def _recipe_setting(expression: Expression, name: str, value: Any) -> dict[str, Any]:
+    parts = name.split(".")
+    if len(parts) == 1 and parts[0] in ("lr", "momentum", "weight_decay"):
+        parts = ["optimizer", *parts]
+    cls: type = Recipe
+    for depth, part in enumerate(parts):
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        if part not in fields:
+            allowed = [*Recipe.names(), *(n for slug in expression.slugs for n in registry.spec(slug).hyperparameters.names())]
+            raise unknown_name("setting", name, allowed, f"lnlbench show method {expression.slug}")
+        if depth < len(parts) - 1:
+            cls = type(fields[part].default)
+            if not dataclasses.is_dataclass(cls):
+                raise InvalidSetting(f"setting {name!r}: {part!r} has no parts.")
+    for part in reversed(parts):
+        value = {part: value}
+    result: dict[str, Any] = value
+    return result
+
+
+def _owner(expression: Expression, name: str) -> str | None:
+    """'own' or 'host', by whom a name is taken; None when nobody has it."""
+    if name in registry.spec(expression.slug).hyperparameters.names():
+        return "own"
+    if expression.host is None:
+        return None
+    return "host" if _owner(expression.host, name.removeprefix("host.")) else None
+
+
+def _split(expression: Expression, cls: type[Hyperparameters], values: Values) -> tuple[dict[str, Any], dict[str, Any]]:
+    own, theirs = {}, {}
+    for name, value in values.items():
+        owner = _owner(expression, name)
+        if owner == "own":
+            own[name] = value
+        elif owner == "host":
+            theirs[name.removeprefix("host.")] = value
+        else:
+            allowed = [*cls.names()]
+            if expression.host:
+                allowed += [f"host.{n}" for n in registry.spec(expression.host.slug).hyperparameters.names()]
+            raise unknown_name(f"hyperparameter of {expression}", name, allowed, f"lnlbench show method {expression.slug}")
+    return own, theirs
+
+
+def _defaults(cls: type[Hyperparameters]) -> dict[str, Any]:
+    return {row["name"]: row["default"] for row in cls.describe()}
+
+
+def _merge(base: Values, over: Values) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
+            merged[name] = _merge(merged[name], value)
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,236 @@
+"""What stands behind `self.batches`, `self.learn` and `self.scores` of a method: data on the device, mixed
+precision, optimisers and their schedules, the guard against NaN, and the wish to stop. It knows no true label.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lnlbench import networks
+from lnlbench.data.augment import Views
+from lnlbench.data.task import Batch
+from lnlbench.job import Optimizer, Recipe, Schedule
+from lnlbench.networks.base import Backbone
+from lnlbench.training.devices import Place
+from lnlbench.training.schedules import make_optimizer, set_rate
+from lnlbench.training.seeds import Streams, derive
+
+GUARD_EVERY = 50
+"""Steps between looks at the NaN flag: a look waits for the device."""
+EVAL_BATCH = 1000
+
+
+class Diverged(Exception):
+    """The loss became NaN or infinite."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop."""
+
+
+class Engine:
+    """One run's machinery. images: (N, 3, H, W) uint8 on the device; noisy_labels: (N,) int64 on the device."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: Tensor,
+        noisy_labels: Tensor,
+        num_classes: int,
+        views: Views,
+        place: Place,
+        streams: Streams,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.recipe = recipe
+        self.images = images
+        self.noisy_labels = noisy_labels
+        self.num_classes = num_classes
+        self.views = views
+        self.place = place
+        self.device = place.device
+        self.rng = streams.scalars
+        self.generator = streams.tensors
+        self.stop = stop
+        self.samples = 0
+        self.lr = 0.0
+        self._seed = streams.seed
+        self._built = 0
+        self._settings: dict[int, tuple[Optimizer, Schedule | None]] = {}
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        self._pending: dict[str, Any] = {}
+        self._names: dict[int, str] = {}
+        self._stage: tuple[Optimizer, Schedule, int] = (recipe.optimizer, recipe.schedule, recipe.epochs)
+        self._epoch = 0
+        self._steps: dict[str, int] = {}
+        self._bad = torch.zeros((), dtype=torch.bool, device=self.device)
+        self._loss_sum = torch.zeros((), device=self.device)
+        self._loss_count = 0
+        self._started = time.monotonic()
+
+    # For methods, through methods.base.
+
+    def build(self, make: Callable[[], nn.Module]) -> Any:
+        """A module made under its own stream of initial weights, on the run's device."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self._seed, "weights", self._built))
+            module = make()
+        self._built += 1
+        return module.to(self.device, memory_format=self.place.memory_format)
+
+    def network(self, backbone: str | None) -> Backbone:
+        """The recipe's network, or the named one."""
+        recipe = self.recipe
+        size = self.images.shape[-1]
+        net: Backbone = self.build(
+            lambda: networks.build(
+                backbone or recipe.backbone,
+                self.num_classes,
+                width=recipe.width,
+                image_size=size,
+                pretrained=recipe.pretrained,
+            )
+        )
+        return net
+
+    def configure(self, net: nn.Module, optimizer: Optimizer, schedule: Schedule | None) -> None:
+        """An optimiser of its own for one module; without a schedule its rate stays."""
+        self._settings[id(net)] = (optimizer, schedule)
+
+    def batches(
+        self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool
+    ) -> Iterator[Batch]:
+        """One pass in random order; see Method.batches. The last partial batch is kept unless drop_last."""
+        order = self._order(subset)
+        if shuffle:
+            order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
+        size = batch_size or self.recipe.batch_size
+        last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
+        for start in range(0, last, size):
+            yield self._batch(order[start : start + size])
+
+    def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
+        """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
+        if self.stop():
+            raise Interrupted
+        name = self._names[id(net)]
+        optimizer = self._optimizer(name, net)
+        steps = self._steps.get(name, 0)
+        self._steps[name] = steps + 1
+        if self._schedule_of(net).per == "iteration":
+            self._move(name, net, optimizer, steps)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if edit is not None:
+            edit()
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(net.parameters(), self.recipe.clip_norm)
+        optimizer.step()
+        value = loss.detach()
+        self._bad |= ~torch.isfinite(value)
+        self._loss_sum += value
+        self._loss_count += 1
+        if self._loss_count % GUARD_EVERY == 0:
+            self.guard()
+
+    @torch.no_grad()
+    def scores(self, method: nn.Module, fn: Callable[[Batch], Tensor], subset: Tensor | None) -> Tensor:
+        """`fn` over the training set (or a subset) in order, every module in eval mode: float32 (N, ...)."""
+        modes = [(module, module.training) for module in method.modules()]
+        method.eval()
+        try:
+            parts = []
+            order = self._order(subset)
+            for start in range(0, len(order), EVAL_BATCH):
+                if self.stop():
+                    raise Interrupted
+                parts.append(fn(self._batch(order[start : start + EVAL_BATCH])).float())
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return torch.cat(parts)
+
+    # For the trainer.
+
+    def register(self, method: nn.Module) -> None:
+        """Learns the names of a method's modules; an optimiser's state is saved under its network's name."""
+        self._names = {id(module): name for name, module in method.named_modules()}
+
+    def begin_stage(self, optimizer: Optimizer | None, schedule: Schedule | None, epochs: int) -> None:
+        """New optimisers for a new stage."""
+        self._optimizers.clear()
+        self._pending.clear()
+        self._stage = (optimizer or self.recipe.optimizer, schedule or self.recipe.schedule, epochs)
+
+    def begin_epoch(self, method: nn.Module, epoch: int) -> None:
+        """Train mode, rates for the epoch, counters at zero."""
+        self._epoch = epoch
+        self._steps.clear()
+        self.samples = 0
+        self._loss_sum.zero_()
+        self._loss_count = 0
+        self._started = time.monotonic()
+        method.train()
+        for name, optimizer in self._optimizers.items():
+            self._move(name, method.get_submodule(name), optimizer, 0)
+
+    def end_epoch(self) -> tuple[float, float]:
+        """(mean loss of the epoch's steps, seconds it took); raises Diverged if any step was not finite."""
+        self.guard()
+        loss = float(self._loss_sum) / self._loss_count if self._loss_count else math.nan
+        return loss, time.monotonic() - self._started
+
+    def guard(self) -> None:
+        """Raises Diverged if a loss since the start was NaN or infinite."""
+        if bool(self._bad):
+            raise Diverged("the training loss became NaN or infinite")
+
+    def state(self) -> dict[str, Any]:
+        """State of the optimisers by network name, and of the stream of initial weights."""
+        made = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
+        return {"optimizers": {**self._pending, **made}, "built": self._built}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a saved state; an optimiser takes up its own when it is made."""
+        self._pending = dict(state["optimizers"])
+        self._built = state["built"]
+
+    # Inside.
+
+    def _order(self, subset: Tensor | None) -> Tensor:
+        if subset is None:
+            return torch.arange(len(self.noisy_labels), device=self.device)
+        return subset.nonzero().squeeze(1) if subset.dtype == torch.bool else subset
+
+    def _batch(self, indices: Tensor) -> Batch:
+        self.samples += len(indices)
+        return Batch(self.images[indices], indices, self.noisy_labels[indices], self.num_classes, self.views)
+
+    def _optimizer(self, name: str, net: nn.Module) -> torch.optim.Optimizer:
+        if name not in self._optimizers:
+            settings, _ = self._settings.get(id(net), (self._stage[0], None))
+            optimizer = make_optimizer(settings, net.parameters())
+            if name in self._pending:
+                optimizer.load_state_dict(self._pending.pop(name))
+            self._optimizers[name] = optimizer
+            self._move(name, net, optimizer, 0)
+        return self._optimizers[name]
+
+    def _schedule_of(self, net: nn.Module) -> Schedule:
+        if id(net) in self._settings:
+            return self._settings[id(net)][1] or Schedule(name="constant")
+        return self._stage[1]
+
+    def _move(self, name: str, net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
+        settings = self._settings.get(id(net), (self._stage[0], None))[0]
+        per_epoch = max(1, math.ceil(len(self.noisy_labels) / self.recipe.batch_size))
+        position = self._epoch + min(steps / per_epoch, 1.0)
+        rate = set_rate(optimizer, settings, self._schedule_of(net), position, self._stage[2])
+        if id(net) not in self._settings:
+            self.lr = rate

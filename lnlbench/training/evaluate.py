@@ -1,0 +1,134 @@
+"""The evaluator: the only holder of true labels. It asks a method for predictions and scores, never the
+other way round, and turns them into the numbers of one epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lnlbench.data.augment import Views
+from lnlbench.methods.base import Method
+from lnlbench.training.data import Prepared, Split
+from lnlbench.training.devices import Place
+from lnlbench.training.engine import EVAL_BATCH, Diverged, Interrupted
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The evaluation of one epoch. Accuracies and rates in percent, AUC in 0..1, None where undefined.
+
+    memorisation: share of mislabelled training samples predicted as their wrong label. select_*: of the
+    samples the method trusted, against the correctly labelled ones. corrected_accuracy: of its corrected labels.
+    """
+
+    test_accuracy: float
+    valid_accuracy: float | None
+    clean_auc: float | None
+    select_precision: float | None
+    select_recall: float | None
+    corrected_accuracy: float | None
+    memorisation: float | None
+    extra: dict[str, Any]
+
+
+class Evaluator:
+    """Evaluates a method on one job's data, which it keeps on the device."""
+
+    def __init__(self, data: Prepared, views: Views, place: Place, stop: Callable[[], bool] = lambda: False) -> None:
+        self._views = views
+        self._place = place
+        self._stop = stop
+        self._train = self._on_device(data.train)
+        self._test = self._on_device(data.test)
+        self._valid = self._on_device(data.validation) if data.validation else None
+
+    def evaluate(self, method: Method) -> Scores:
+        """One pass over test, validation and training sets; raises Diverged when predictions are not finite."""
+        method.eval()
+        test = self._predict(method, self._test[0])
+        test_labels = self._test[1]
+        accuracy = _accuracy(test, test_labels)
+        extra = {}
+        if len(test) > 1:
+            extra["ensemble_accuracy"] = _accuracy(test.softmax(-1).mean(0, keepdim=True), test_labels)
+        valid = None
+        if self._valid is not None:
+            valid = _accuracy(self._predict(method, self._valid[0]), self._valid[1])
+        images, given, true = self._train
+        train = self._predict(method, images)
+        wrong = given != true
+        mislabelled = int(wrong.sum())
+        memorised = None
+        if mislabelled:
+            predicted = train.softmax(-1).mean(0).argmax(-1)
+            memorised = 100.0 * int(((predicted == given) & wrong).sum()) / mislabelled
+        score = method.clean_score()
+        if score is None:
+            score = train.log_softmax(-1).mean(0).gather(1, given[:, None]).squeeze(1)
+        precision, recall = _selection(method.selected(), ~wrong)
+        corrected = method.corrected_labels()
+        return Scores(
+            test_accuracy=accuracy,
+            valid_accuracy=valid,
+            clean_auc=auc(score, ~wrong),
+            select_precision=precision,
+            select_recall=recall,
+            corrected_accuracy=None if corrected is None else 100.0 * float((corrected == true).float().mean()),
+            memorisation=memorised,
+            extra=extra,
+        )
+
+    def _on_device(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+        device = self._place.device
+        return (
+            torch.from_numpy(split.images).to(device),
+            torch.from_numpy(split.given).to(device),
+            torch.from_numpy(split.true).to(device),
+        )
+
+    @torch.no_grad()
+    def _predict(self, method: Method, images: Tensor) -> Tensor:
+        """(K, M, C) float32 predictions of the K predictors."""
+        parts = []
+        with self._place.autocast():
+            for start in range(0, len(images), EVAL_BATCH):
+                if self._stop():
+                    raise Interrupted
+                out = method.predict(self._views.plain(images[start : start + EVAL_BATCH])).float()
+                parts.append(out if out.dim() == 3 else out[None])
+        predictions = torch.cat(parts, dim=1)
+        if not bool(torch.isfinite(predictions).all()):
+            raise Diverged("the predictions became NaN or infinite")
+        return predictions
+
+
+def auc(score: Tensor, correct: Tensor) -> float | None:
+    """Area under the ROC curve of `score` (N,) for finding the correctly labelled samples `correct` (N,) bool.
+
+    None when all samples are of one kind; ties count one half. NaN scores rank as 'cannot tell': the mean.
+    """
+    if bool(correct.all()) or not bool(correct.any()):
+        return None
+    from sklearn.metrics import roc_auc_score
+
+    score = torch.nan_to_num(score.float(), nan=float(score.nanmean()) if not bool(score.isnan().all()) else 0.0)
+    return float(roc_auc_score(correct.cpu().numpy(), score.cpu().numpy()))
+
+
+def _accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Mean accuracy, in percent, of K predictors (K, M, C)."""
+    hits = (predictions.argmax(-1) == labels).float().mean(1)
+    value = 100.0 * float(hits.mean())
+    return value if math.isfinite(value) else 0.0
+
+
+def _selection(selected: Tensor | None, correct: Tensor) -> tuple[float | None, float | None]:
+    if selected is None:
+        return None, None
+    chosen, right, both = int(selected.sum()), int(correct.sum()), int((selected & correct).sum())
+    return 100.0 * both / chosen if chosen else None, 100.0 * both / right if right else None

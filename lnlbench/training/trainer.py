@@ -1,0 +1,273 @@
+"""The loop: one job in, epochs and a result out. It walks a method's stages, evaluates after each epoch,
+checkpoints, and ends a job whose numbers are no longer finite as `diverged` with its last good numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from lnlbench.data.augment import Views
+from lnlbench.data.task import Task
+from lnlbench.job import Job
+from lnlbench.methods import registry
+from lnlbench.methods.base import Method, Plugin
+from lnlbench.methods.registry import Expression
+from lnlbench.resolve import hyperparameters, needs
+from lnlbench.training import checkpoint
+from lnlbench.training.data import Prepared
+from lnlbench.training.devices import Place, make_deterministic, peak_memory_mb
+from lnlbench.training.engine import Diverged, Engine
+from lnlbench.training.evaluate import Evaluator
+from lnlbench.training.seeds import Streams
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch's numbers: accuracies and rates in percent, AUC in 0..1, time in seconds, memory in MiB."""
+
+    epoch: int
+    stage: str
+    counts: bool
+    test_accuracy: float
+    valid_accuracy: float | None
+    clean_auc: float | None
+    select_precision: float | None
+    select_recall: float | None
+    corrected_accuracy: float | None
+    memorisation: float | None
+    loss: float
+    lr: float
+    seconds: float
+    images_per_second: float
+    peak_memory_mb: float
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run's result. best is over test accuracy, an oracle; valid_pick is the test accuracy at the epoch
+    that a held-out noisy validation split picks; last10 the mean of the last ten epochs that count."""
+
+    best: float
+    best_epoch: int
+    last: float
+    last10: float
+    valid_pick: float | None
+    best_auc: float | None
+    last_auc: float | None
+    epochs_done: int
+    seconds: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: `done`, or `diverged` with the numbers up to there (no result if there were none)."""
+
+    status: Literal["done", "diverged"]
+    result: Result | None
+    records: list[EpochRecord]
+    start_epoch: int
+    reason: str = ""
+
+
+def build_method(job: Job, task: Task, engine: Engine) -> Method:
+    """The method of a job with its plug-ins and hosts."""
+
+    def make(expression: Expression, values: Mapping[str, Any]) -> Method:
+        cls = registry.load(expression.slug)
+        hp = hyperparameters(expression, values)
+        if expression.host is None:
+            return cls(task, hp, engine)
+        if not issubclass(cls, Plugin):
+            raise TypeError(f"{cls.__name__} is declared a plug-in and does not derive from Plugin")
+        return cls(task, hp, engine, make(expression.host, values["host"]))
+
+    method = make(registry.parse(job.method), job.hyperparameters)
+    method.to(engine.device)
+    engine.register(method)
+    return method
+
+
+def train(
+    job: Job,
+    data: Prepared,
+    place: Place,
+    *,
+    checkpoint_path: Path | None = None,
+    checkpoint_minutes: float = 0.0,
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_resume: Callable[[list[EpochRecord]], None] = lambda records: None,
+    on_ready: Callable[[Engine, int], None] = lambda engine, epochs: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Runs a job to its end on one device, going on from `checkpoint_path` where that holds this very job.
+
+    checkpoint_minutes: least time between checkpoints; 0 writes one after every epoch. on_ready gets the
+    engine, whose `samples` counts the current epoch's, and the number of epochs. Raises Interrupted when
+    `stop()` turns true; what was done up to the last checkpoint is kept.
+    """
+    make_deterministic()
+    recipe = job.recipe
+    streams = Streams(job.seed, place.device)
+    mean, std = (torch.tensor(values, device=place.device) for values in (data.mean, data.std))
+    views = Views(recipe, mean, std, streams.tensors, channels_last=True, flip=data.flip)
+    noisy_labels = torch.from_numpy(data.train.given).to(place.device)
+    images = torch.from_numpy(data.train.images).to(place.device)
+    engine = Engine(recipe, images, noisy_labels, data.num_classes, views, place, streams, stop)
+    task = Task(
+        num_classes=data.num_classes,
+        noisy_labels=noisy_labels,
+        image_shape=(3, images.shape[2], images.shape[3]),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        granted={name: data.granted[name] for name in needs(registry.parse(job.method)) if name in data.granted},
+    )
+    if place.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place.device)
+    method = build_method(job, task, engine)
+    evaluator = Evaluator(data, views, place, stop)
+    return _Loop(job, data, place, method, engine, evaluator, streams, checkpoint_path, checkpoint_minutes, on_epoch).run(
+        on_resume, on_ready
+    )
+
+
+class _Loop:
+    def __init__(
+        self,
+        job: Job,
+        data: Prepared,
+        place: Place,
+        method: Method,
+        engine: Engine,
+        evaluator: Evaluator,
+        streams: Streams,
+        path: Path | None,
+        minutes: float,
+        on_epoch: Callable[[EpochRecord], None],
+    ) -> None:
+        self.place, self.method, self.engine = place, method, engine
+        self.evaluator, self.streams = evaluator, streams
+        self.path, self.minutes, self.on_epoch = path, minutes, on_epoch
+        self.records: list[EpochRecord] = []
+        self.inputs = {
+            "job": job.key,
+            "data": data.provenance["data_fingerprint"],
+            "labels": data.provenance["noisy_labels_sha256"],
+            "device": place.device.type,
+            "precision": place.precision,
+        }
+        self.saved_at = time.monotonic()
+
+    def run(self, on_resume: Callable[[list[EpochRecord]], None], on_ready: Callable[[Engine, int], None]) -> Outcome:
+        stages = self.method.stages()
+        position = self._resume()
+        start = len(self.records)
+        if start:
+            on_resume(self.records)
+        on_ready(self.engine, sum(stage.epochs for stage in stages))
+        try:
+            for number, stage in enumerate(stages):
+                if number < position[0]:
+                    continue
+                self.engine.begin_stage(stage.optimizer, stage.schedule, stage.epochs)
+                first = position[1] if number == position[0] else 0
+                if first:
+                    self.engine.restore(self.resumed["engine"])
+                elif stage.begin is not None:
+                    stage.begin()
+                    self.engine.register(self.method)
+                for epoch in range(first, stage.epochs):
+                    self._epoch(stage.name, stage.counts, stage.train, epoch)
+                    last = number == len(stages) - 1 and epoch == stage.epochs - 1
+                    self._save((number, epoch + 1) if epoch + 1 < stage.epochs else (number + 1, 0), last)
+        except Diverged as error:
+            return Outcome("diverged", summarise(self.records), self.records, start, str(error))
+        return Outcome("done", summarise(self.records), self.records, start)
+
+    def _epoch(self, stage: str, counts: bool, train_epoch: Callable[[int], None], epoch: int) -> None:
+        engine, device = self.engine, self.place.device
+        engine.begin_epoch(self.method, epoch)
+        with self.place.autocast():
+            train_epoch(epoch)
+        loss, seconds = engine.end_epoch()
+        samples = engine.samples
+        with self.place.autocast():
+            scores = self.evaluator.evaluate(self.method)
+        record = EpochRecord(
+            epoch=len(self.records),
+            stage=stage,
+            counts=counts,
+            loss=loss,
+            lr=engine.lr,
+            seconds=seconds,
+            images_per_second=samples / seconds if seconds else 0.0,
+            peak_memory_mb=peak_memory_mb(device),
+            **asdict(scores),
+        )
+        self.records.append(record)
+        self.on_epoch(record)
+
+    def _save(self, position: tuple[int, int], last: bool) -> None:
+        if self.path is None or last or time.monotonic() - self.saved_at < 60 * self.minutes:
+            return
+        checkpoint.save(
+            self.path,
+            {
+                "inputs": self.inputs,
+                "position": list(position),
+                "method": self.method.state_dict(),
+                "engine": self.engine.state(),
+                "streams": self.streams.state(),
+                "records": [asdict(record) for record in self.records],
+            },
+        )
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> tuple[int, int]:
+        """The (stage, epoch) to go on with; (0, 0) without a checkpoint of this job."""
+        state = checkpoint.load(self.path, self.inputs, self.place.device) if self.path else None
+        if state is None:
+            return 0, 0
+        self.resumed = state
+        self.method.load_state_dict(state["method"])
+        self.engine.restore(state["engine"])
+        self.streams.restore({name: _on_cpu(value) for name, value in state["streams"].items()})
+        self.records = [EpochRecord(**record) for record in state["records"]]
+        stage, epoch = state["position"]
+        return stage, epoch
+
+
+def _on_cpu(value: Any) -> Any:
+    """Generator states live on the CPU whatever device they belong to."""
+    return value.cpu() if isinstance(value, torch.Tensor) else value
+
+
+def summarise(records: list[EpochRecord]) -> Result | None:
+    """The result over the epochs that count; None when there are none."""
+    counted = [record for record in records if record.counts]
+    if not counted:
+        return None
+    best = max(counted, key=lambda record: record.test_accuracy)
+    tail = counted[-10:]
+    picked = [record for record in counted if record.valid_accuracy is not None]
+    pick = max(picked, key=lambda record: record.valid_accuracy or 0.0) if picked else None
+    scored = [record.clean_auc for record in counted if record.clean_auc is not None]
+    seconds = sum(record.seconds for record in records)
+    return Result(
+        best=best.test_accuracy,
+        best_epoch=best.epoch,
+        last=counted[-1].test_accuracy,
+        last10=sum(record.test_accuracy for record in tail) / len(tail),
+        valid_pick=pick.test_accuracy if pick else None,
+        best_auc=max(scored) if scored else None,
+        last_auc=scored[-1] if scored else None,
+        epochs_done=len(records),
+        seconds=seconds,
+        images_per_second=sum(r.images_per_second * r.seconds for r in records) / seconds if seconds else 0.0,
+    )
