@@ -46,18 +46,33 @@ def resolve_hyperparameters(
         mine, theirs = _split(expression, cls, values)
         own.update(mine)
         for_host.append(theirs)
-    chosen = cls.from_dict({**_defaults(cls), **own}).to_dict()
-    from_table: dict[str, Any] = {}
-    host_slug = expression.host.slug if expression.host else None
-    for row in declared.table:
-        if row.matches(dataset, noise.name, noise.rate, chosen, host_slug):
-            from_table.update(row.set)
+    from_table = _table(expression, dataset, noise, cls.from_dict({**_defaults(cls), **own}).to_dict())
     table_host = {name.removeprefix("host."): v for name, v in from_table.items() if name.startswith("host.")}
-    table_own = {name: v for name, v in from_table.items() if not name.startswith("host.")}
+    table_own = {name: v for name, v in from_table.items() if name in cls.names()}
     resolved = cls.from_dict({**_defaults(cls), **table_own, **own}).canonical()
     if expression.host:
         resolved["host"] = resolve_hyperparameters(expression.host, dataset, noise, [table_host, *for_host])
     return resolved
+
+
+def _table(expression: Expression, dataset: str, noise: Noise, chosen: Values) -> dict[str, Any]:
+    """What the method's own table sets: hyperparameters, `host.NAME`, `recipe.NAME`."""
+    found: dict[str, Any] = {}
+    host = expression.host.slug if expression.host else None
+    for row in registry.spec(expression.slug).table:
+        if row.matches(dataset, noise.name, noise.rate, chosen, host):
+            found.update(row.set)
+    return found
+
+
+def _insisted_recipe(expression: Expression, dataset: str, noise: Noise) -> dict[str, Any]:
+    """The recipe that a method's paper insists on, its table's `recipe.` lines included; a plug-in's over its host's."""
+    recipe = _insisted_recipe(expression.host, dataset, noise) if expression.host else {}
+    recipe = _merge(recipe, registry.spec(expression.slug).recipe)
+    for name, value in _table(expression, dataset, noise, {}).items():
+        if name.startswith("recipe."):
+            recipe = _merge(recipe, _recipe_setting(expression, name.removeprefix("recipe."), value))
+    return recipe
 
 
 def hyperparameters(expression: Expression, resolved: Values) -> Hyperparameters:
@@ -85,7 +100,7 @@ def resolve_job(
     expression = registry.parse(method)
     layers: list[Values] = [recipe or {}]
     if scale == "paper":
-        layers += [registry.spec(slug).recipe for slug in reversed(expression.slugs)]
+        layers.append(_insisted_recipe(expression, dataset, noise))
     layers.append(recipe_overrides or {})
     merged = Recipe().to_dict()
     for layer in layers:

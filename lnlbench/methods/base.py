@@ -71,6 +71,8 @@ class Method(nn.Module):
     """
 
     spec: ClassVar[MethodSpec]
+    lends_clean: ClassVar[bool] = False
+    """Whether `rows` is told the probability that each label is right, so that a plug-in need not estimate it."""
 
     def __init__(self, task: Task, hp: Any, engine: Engine) -> None:
         super().__init__()
