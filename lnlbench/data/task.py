@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnlbench.data.augment import Views
+from lnlbench.data.augment.views import Views
 from lnlbench.errors import UndeclaredNeed
 
 

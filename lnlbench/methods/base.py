@@ -21,7 +21,7 @@ from lnlbench.methods.spec import MethodSpec
 from lnlbench.networks.base import Backbone, Output
 
 if TYPE_CHECKING:
-    from lnlbench.data.augment import Views
+    from lnlbench.data.augment.views import Views
 
 
 class Engine(Protocol):

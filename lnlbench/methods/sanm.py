@@ -60,7 +60,7 @@ SPEC = MethodSpec(
     code="yuanpengtu/SANM",
     hyperparameters=Hyper,
     plugin=True,
-    hosts=("ce", "dividemix"),
+    hosts=("ce", "coteaching", "dividemix"),
     table=(
         Row(given={"variant": "official"}, set={"activation": "squared", "views": "separate", "beta": 0.02}),
         Row(given={"variant": "official"}, host="dividemix", set=OFFICIAL_HOST),

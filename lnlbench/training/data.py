@@ -3,17 +3,18 @@ split, and what of all this the method may know."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lnlbench.data import noise as label_noise
-from lnlbench.data.catalogue import info
+from lnlbench.data.catalogue import normalisation
 from lnlbench.data.dataset import Dataset, Int64, UInt8
 from lnlbench.data.load import load_dataset, subset_indices
 from lnlbench.errors import InvalidSetting
@@ -74,7 +75,7 @@ def prepare(job: Job, data_dir: Path) -> Prepared:
 
     train = part(training)
     report = label_noise.measure(train.true, train.given, dataset.num_classes)
-    mean, std = info(job.dataset).normalisation(recipe.normalisation)
+    mean, std = normalisation(job.dataset, recipe.normalisation)
     return Prepared(
         train=train,
         test=Split(dataset.test_images[kept_test], dataset.test_labels[kept_test], dataset.test_labels[kept_test]),
@@ -100,10 +101,10 @@ def _load(name: str, data_dir: Path, image_size: int | None) -> Dataset:
     return load_dataset(name, data_dir, image_size=image_size)
 
 
-def _kept(labels: Int64, count: int | None, dataset: Dataset, split: str) -> Int64:
+def _kept(labels: Int64, count: int | None, dataset: Dataset, split: Literal["train", "test"]) -> Int64:
     if count is None:
         return np.arange(len(labels))
-    return subset_indices(labels, count, name=f"{dataset.name}-{split}")
+    return subset_indices(labels, count, dataset.name, split)
 
 
 def _hold_out(indices: Int64, fraction: float, seed: int) -> tuple[Int64, Int64]:
@@ -122,7 +123,7 @@ def _knowledge(job: Job, dataset: Dataset, realised: float) -> dict[str, Any]:
         "noise_share": realised,
         "noise_type": job.noise.name,
     }
-    if label_noise.has_matrix(job.noise.name):
+    with contextlib.suppress(InvalidSetting):  # human, instance and file noise have no matrix
         matrix = label_noise.transition_matrix(job.noise, dataset.num_classes, job.dataset, dataset.coarse)
         known["transition_matrix"] = matrix
         frequencies = np.bincount(dataset.train_labels, minlength=dataset.num_classes) / len(dataset.train_labels)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lnlbench import networks
-from lnlbench.data.augment import Views
+from lnlbench.data.augment.views import Views
 from lnlbench.data.task import Batch
 from lnlbench.job import Optimizer, Recipe, Schedule
 from lnlbench.networks.base import Backbone

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lnlbench.data.augment import Views
+from lnlbench.data.augment.views import Views
 from lnlbench.methods.base import Method
 from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place
@@ -20,10 +20,11 @@ from lnlbench.training.engine import EVAL_BATCH, Diverged, Interrupted
 
 @dataclass(frozen=True)
 class Scores:
-    """The evaluation of one epoch. Accuracies and rates in percent, AUC in 0..1, None where undefined.
+    """The evaluation of one epoch. Accuracies in percent, AUC and shares in 0..1, None where undefined.
 
     memorisation: share of mislabelled training samples predicted as their wrong label. select_*: of the
     samples the method trusted, against the correctly labelled ones. corrected_accuracy: of its corrected labels.
+    extra: ensemble_accuracy, percent, where several predictors are counted one by one.
     """
 
     test_accuracy: float
@@ -66,7 +67,7 @@ class Evaluator:
         memorised = None
         if mislabelled:
             predicted = train.softmax(-1).mean(0).argmax(-1)
-            memorised = 100.0 * int(((predicted == given) & wrong).sum()) / mislabelled
+            memorised = int(((predicted == given) & wrong).sum()) / mislabelled
         score = method.clean_score()
         if score is None:
             score = train.log_softmax(-1).mean(0).gather(1, given[:, None]).squeeze(1)
@@ -131,4 +132,4 @@ def _selection(selected: Tensor | None, correct: Tensor) -> tuple[float | None, 
     if selected is None:
         return None, None
     chosen, right, both = int(selected.sum()), int(correct.sum()), int((selected & correct).sum())
-    return 100.0 * both / chosen if chosen else None, 100.0 * both / right if right else None
+    return both / chosen if chosen else None, both / right if right else None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from lnlbench.data.augment import Views
+from lnlbench.data.augment.views import Views
 from lnlbench.data.task import Task
 from lnlbench.job import Job
 from lnlbench.methods import registry
@@ -28,7 +28,7 @@ from lnlbench.training.seeds import Streams
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch's numbers: accuracies and rates in percent, AUC in 0..1, time in seconds, memory in MiB."""
+    """One epoch's numbers: accuracies in percent, AUC and shares in 0..1, time in seconds, memory in MiB."""
 
     epoch: int
     stage: str

@@ -1,0 +1,37 @@
+"""Fixtures for all tests: where real data lies, and a small real job to train."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """One thread a test process: the numbers of a test must not depend on the machine's cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def cifar_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with CIFAR-10 in its standard layout: $LNLBENCH_DATA, or made from ../shared/data; else skip."""
+    given = os.environ.get("LNLBENCH_DATA")
+    candidates = [Path(given)] if given else []
+    candidates.append(ROOT.parent / "data")
+    for folder in candidates:
+        if (folder / "cifar-10-batches-py" / "test_batch").is_file():
+            return folder
+    pytest.skip("no CIFAR-10: set LNLBENCH_DATA to a folder that holds cifar-10-batches-py")
+
+
+@pytest.fixture(scope="session")
+def human_labels_dir() -> Path:
+    """A folder with CIFAR-10_human.pt and CIFAR-100_human.pt, which are never in the repository; else skip."""
+    given = os.environ.get("LNLBENCH_DATA")
+    for folder in [*([Path(given)] if given else []), ROOT.parent / "data", ROOT.parent / "shared" / "data"]:
+        if (folder / "CIFAR-10_human.pt").is_file():
+            return folder
+    pytest.skip("no CIFAR-N labels: set LNLBENCH_DATA to a folder that holds CIFAR-10_human.pt")
