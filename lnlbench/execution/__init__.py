@@ -1,0 +1,1 @@
+"""Who runs the jobs: local worker processes, their leases, retries and interruption."""

@@ -1,0 +1,5 @@
+"""`python -m lnlbench` is `lnlbench`."""
+
+from lnlbench.cli import main
+
+main()
