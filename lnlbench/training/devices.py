@@ -32,7 +32,8 @@ class Place:
         """The mixed-precision region of a training or evaluation pass."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        # Its cache of cast weights outlives optimiser steps, and a region spans an epoch of them.
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, cache_enabled=False)
 
     @property
     def name(self) -> str:
