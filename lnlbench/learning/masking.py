@@ -15,9 +15,10 @@ from torch import Tensor
 def class_activation_map(fmap: Tensor, weight: Tensor, classes: Tensor) -> Tensor:
     """CAM (B, h, w) = sum_d W[k, d] F_d of each sample's class k; no ReLU, no bias (SANM Eq. 1).
 
-    fmap (B, D, h, w), weight (C, D) of the linear head, classes (B,) int64.
+    fmap (B, D, h, w), weight (C, D) of the linear head, classes (B,) int64. float32 whatever the precision of fmap.
     """
-    return torch.einsum("bdhw,bd->bhw", fmap.float(), weight[classes].float())
+    # No matrix product: autocast would round the sum to bfloat16, whose ties move the extrema.
+    return (fmap.float() * weight[classes].float()[:, :, None, None]).sum(1)
 
 
 def squared_activation_map(fmap: Tensor) -> Tensor:
@@ -25,7 +26,9 @@ def squared_activation_map(fmap: Tensor) -> Tensor:
     return fmap.float().square().sum(1)
 
 
-def extrema(maps: Tensor, size: tuple[int, int], locate: Literal["upsample", "cell"] = "upsample") -> tuple[Tensor, Tensor]:
+def extrema(
+    maps: Tensor, size: tuple[int, int], locate: Literal["upsample", "cell"] = "upsample"
+) -> tuple[Tensor, Tensor]:
     """Peak and valley of each map as pixel positions (B, 2) (row, column), float.
 
     maps (B, h, w). 'upsample' takes the first extremum of the bilinearly enlarged map, as the paper does; 'cell'
