@@ -1,10 +1,13 @@
 """Generalised cross-entropy, L_q(p_y) = (1 - p_y^q)/q, between CE (q -> 0) and MAE (q = 1).
 
 The truncated variant drops, from time to time, every sample that the best snapshot so far contradicts. Its
-snapshot is chosen by accuracy on held-out *noisy* labels; the best-known re-implementation uses test labels.
+snapshot is chosen by accuracy on held-out *noisy* labels, which are not trained on; the best-known
+re-implementation uses test labels. Ours too: pruning looks at plain views, the loss is divided by B (the paper
+sums), and training goes on from the current weights, not from the snapshot's.
 """
 
 from copy import deepcopy
+from math import inf, log
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +43,10 @@ class GeneralisedCrossEntropy(Method):
     """Zhang and Sabuncu (2018): Eq. 6 plain, Algorithm 1 truncated."""
 
     spec = SPEC
+    held_out: Tensor
+    trained: Tensor
+    kept: Tensor
+    best: Tensor
 
     def setup(self) -> None:
         self.net = self.network()
@@ -62,8 +69,8 @@ class GeneralisedCrossEntropy(Method):
 
     def train_truncated(self, epoch: int) -> None:
         if epoch + 1 >= self.hp.start_prune and (epoch + 1) % self.hp.prune_every == 0:
-            # L_q(p_y) < L_q(k) exactly when p_y > k.
-            self.kept = self.snapshot_score().exp() > self.hp.k
+            # L_q(p_y) < L_q(k) exactly when p_y > k; compared as logarithms, since p_y may underflow to k = 0.
+            self.kept = self.snapshot_score() > (log(self.hp.k) if self.hp.k > 0 else -inf)
         constant = (1 - self.hp.k**self.hp.q) / self.hp.q
         for batch in self.batches(self.trained):
             losses = lq_loss(self.net(batch.weak()), batch.labels, self.hp.q, "none") - constant
