@@ -72,6 +72,14 @@ def test_crop_alone_and_no_flip_never_mirror_an_image():
     assert distinct(make(pad=1).weak(images)) == 18
 
 
+def test_half_of_the_weak_views_are_mirrored():
+    images, views = random_images(1, 8).expand(20_000, -1, -1, -1), make(pad=0)
+    out, plain = views.weak(images), views.plain(images)
+    mirrored = (out == plain.flip(3)).flatten(1).all(1)
+    assert (mirrored | (out == plain).flatten(1).all(1)).all()
+    assert abs(mirrored.double().mean() - 0.5) < 4 * 0.5 / 20_000**0.5
+
+
 def test_no_augmentation_is_the_plain_view():
     images, views = random_images(), make(augment="none")
     assert torch.equal(views.weak(images), views.plain(images))
