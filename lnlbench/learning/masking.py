@@ -81,8 +81,7 @@ def shifted_labels(targets: Tensor, ratio: Tensor) -> Tensor:
     num_classes = targets.shape[1]
     top, leading = targets.max(1)
     ratio = torch.minimum(ratio, top * num_classes / (num_classes - 1))
-    shifted = targets + (ratio / num_classes)[:, None]
-    return shifted.scatter_add(1, leading[:, None], -ratio[:, None])
+    return targets + ratio[:, None] * (1 / num_classes - F.one_hot(leading, num_classes))
 
 
 def _inside(start: Tensor, stop: Tensor, size: tuple[int, int]) -> Tensor:
