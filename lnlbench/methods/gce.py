@@ -8,6 +8,7 @@ sums), and training goes on from the current weights, not from the snapshot's.
 
 from copy import deepcopy
 from math import inf, log
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from lnlbench.learning.losses import lq_loss
 from lnlbench.methods.base import Method, Stage
-from lnlbench.methods.spec import Hyperparameters, Literal, MethodSpec, Row, dataclass, setting
+from lnlbench.methods.spec import Hyperparameters, MethodSpec, Row, dataclass, setting
 
 
 @dataclass(frozen=True)
