@@ -6,6 +6,8 @@ epoch only evaluates. tau is the nominal noise rate; where only a part of the cl
 wrong labels is lower, and forget_rate takes it.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -53,6 +55,7 @@ class CoTeaching(Method):
     """Han et al. (2018), Algorithm 1."""
 
     spec = SPEC
+    nets: Any
     trusted: Tensor
 
     def setup(self) -> None:
