@@ -2,13 +2,18 @@
 trusted part as labelled and on the rest as unlabelled data, in the manner of MixMatch.
 
 In the order of the paper's Algorithm 1, with the constants of the released code (LiJunnan1992/DivideMix),
-which is what the published tables were made with.
+which is what the published tables were made with: B labelled and B unlabelled samples a step with two views
+each, guesses in train mode with batch statistics. 300 epochs as the paper says; the code's loop has 301.
 """
+
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lnlbench.data.task import Batch
 from lnlbench.learning.losses import confidence_penalty, prior_penalty, soft_cross_entropy
 from lnlbench.learning.mixtures import clean_posterior, normalised
 from lnlbench.learning.mixup import draw_lambda, mix
@@ -30,6 +35,7 @@ class Hyper(Hyperparameters):
     lambda_r: float = setting(1.0, "weight of the uniform-prior penalty", low=0)
     conf_penalty: bool = setting(False, "warm-up with a penalty on confident predictions (asymmetric noise)")
     loss_window: int = setting(1, "epochs of losses averaged before the mixture is fitted", low=1)
+    unlabelled_rows: bool = setting(True, "forward the unlabelled rows; else they are partners of mixup only")
     guess_view: str = setting("weak", "the two views that labels are guessed and refined from")
     extra_views: tuple[str, ...] = setting((), "further views of each image that are trained on")
     warmup_view: str = setting("weak", "the view of the warm-up")
@@ -40,7 +46,7 @@ SPEC = MethodSpec(
     slug="dividemix",
     title="DivideMix",
     family="semi-supervised",
-    summary="Splits samples by a mixture model of the losses, keeps refined labels of one part and guesses the other's.",
+    summary="Splits samples by a mixture model of the losses, refines labels of one part and guesses the other's.",
     paper="Li, Socher, Hoi, DivideMix: Learning with Noisy Labels as Semi-supervised Learning, ICLR 2020",
     code="LiJunnan1992/DivideMix",
     needs=("noise_rate", "noise_type"),
@@ -59,6 +65,11 @@ SPEC = MethodSpec(
             noise=("asymmetric", "pairflip", "flip", "flip2", "superclass-next", "block-next", "hierarchical"),
             set={"conf_penalty": True},
         ),
+        Row(
+            dataset=("clothing1m", "webvision"),
+            set={"warmup_epochs": 1, "lambda_u": 0.0, "alpha": 0.5, "unlabelled_rows": False},
+        ),
+        Row(dataset="clothing1m", set={"conf_penalty": True}),
     ),
 )
 
@@ -68,6 +79,10 @@ class DivideMix(Method):
 
     spec = SPEC
     lends_clean = True
+    nets: Any
+    clean: Tensor
+    history: Tensor
+    corrected: Tensor
 
     def setup(self) -> None:
         n = self.task.num_samples
@@ -88,8 +103,11 @@ class DivideMix(Method):
 
     def warm_up(self, net: Backbone) -> None:
         """Cross-entropy on the given labels, in batches of twice the size."""
-        clip = self.hp.warmup_clip
-        edit = None if clip is None else lambda: nn.utils.clip_grad_norm_(net.parameters(), clip)
+
+        def clip() -> None:
+            nn.utils.clip_grad_norm_(net.parameters(), self.hp.warmup_clip)
+
+        edit = None if self.hp.warmup_clip is None else clip
         for batch in self.batches(batch_size=2 * self.task.batch_size):
             logits = net(batch.view(self.hp.warmup_view))
             penalty = confidence_penalty(logits) if self.hp.conf_penalty else 0.0
@@ -98,14 +116,18 @@ class DivideMix(Method):
     def divide(self) -> None:
         """Co-divide: w_i, the posterior of the low-loss component, from each network (Sec. 3.1)."""
         for k, net in enumerate(self.nets):
-            losses = self.scores(lambda b, net=net: F.cross_entropy(net(b.plain()), b.labels, reduction="none"))
+            losses = self.scores(partial(self.losses, net))
             self.history[k] = torch.cat([self.history[k, 1:], normalised(losses)[None]])
             self.clean[k] = clean_posterior(self.history[k].nanmean(0), seed=int(self.rng.integers(2**31)))
+
+    def losses(self, net: Backbone, batch: Batch) -> Tensor:
+        """(B,) cross-entropy of the given labels on plain views."""
+        return F.cross_entropy(net(batch.plain()), batch.labels, reduction="none")
 
     def mixmatch(self, epoch: int, net: Backbone, other: Backbone, clean: Tensor) -> None:
         """Trains `net` for an epoch with the split of the other network (Algorithm 1, lines 7 to 25)."""
         hp, batch_size = self.hp, self.task.batch_size
-        # At least one labelled sample, should the mixture have collapsed.
+        # At least one labelled sample, whatever the threshold.
         trusted = (clean > hp.p_threshold) | (clean >= clean.max())
         steps = int(trusted.sum()) // batch_size + 1
         unlabelled = self.endless(~trusted, batch_size=batch_size)
@@ -117,8 +139,10 @@ class DivideMix(Method):
             lam = draw_lambda(hp.alpha, self.rng, at_least_half=True)
             order = torch.randperm(len(inputs), generator=self.generator, device=self.device)
             inputs, targets = mix(inputs, targets, lam, order)
-            logits = net(inputs)
             labelled = sum(len(images) for images, _ in rows[:split])
+            if not hp.unlabelled_rows:
+                inputs, targets = inputs[:labelled], targets[:labelled]
+            logits = net(inputs)
             loss = soft_cross_entropy(logits[:labelled], targets[:labelled])
             probs = logits.softmax(1)
             if labelled < len(inputs):
@@ -127,7 +151,9 @@ class DivideMix(Method):
             self.learn(loss + hp.lambda_r * prior_penalty(probs), net)
 
     @torch.no_grad()
-    def rows_of(self, net: Backbone, other: Backbone, x, u, clean: Tensor) -> tuple[list, int]:
+    def rows_of(
+        self, net: Backbone, other: Backbone, x: Batch, u: Batch | None, clean: Tensor
+    ) -> tuple[list[tuple[Tensor, Tensor]], int]:
         """(images, targets) blocks of a step, labelled ones first, and how many are labelled: co-refinement of
         the trusted labels by `net`, co-guessing of the others by both networks (Sec. 3.2)."""
         view, temperature = self.hp.guess_view, self.hp.T
