@@ -1,0 +1,75 @@
+"""Losses and penalties that several methods share, as pure functions of logits or probabilities.
+
+Everything logarithmic goes through log_softmax, so values and gradients stay finite where a probability underflows.
+A loss that one method alone uses is in that method's file.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lnlbench.errors import InvalidSetting
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
+    """Cross entropy -sum_c t_c log p_c, p = softmax(logits).
+
+    logits: (B, C). targets: distributions (B, C), which may have negative entries, or classes (B,) int64.
+    Returns (B,) for reduction 'none', else a scalar: the mean over B, or the sum.
+    """
+    log_probs = F.log_softmax(logits, dim=1)
+    if targets.ndim == 1:
+        losses = F.nll_loss(log_probs, targets, reduction="none")
+    else:
+        losses = -(targets * log_probs).sum(dim=1)
+    return _reduced(losses, reduction)
+
+
+def lq_loss(logits: Tensor, labels: Tensor, q: float, reduction: Reduction = "mean") -> Tensor:
+    """Generalized cross entropy L_q = (1 - p_y^q) / q (Zhang & Sabuncu, NeurIPS 2018, Eq. 6).
+
+    logits: (B, C); labels: (B,) int64; 0 < q <= 1: CE as q -> 0, 1 - p_y at q = 1 (half of MAE).
+    Returns (B,) for reduction 'none', else a scalar. The gradient by the logits is p_y^q (p - e_y), 0 at p_y = 0.
+    InvalidSetting for q outside (0, 1].
+    """
+    if not 0 < q <= 1:
+        raise InvalidSetting(f"q of the generalized cross entropy must be above 0 and at most 1, got {q!r}.")
+    log_p = -F.nll_loss(F.log_softmax(logits, dim=1), labels, reduction="none")
+    # p^q as exp(q log p): pow has an infinite slope at p = 0. expm1 keeps small q exact.
+    return _reduced(-torch.expm1(q * log_p) / q, reduction)
+
+
+def confidence_penalty(logits: Tensor) -> Tensor:
+    """Mean negative entropy, mean_b sum_c p_bc log p_bc, of softmax(logits); logits (B, C), returns a scalar.
+
+    In [-log C, 0]; minimising it raises the entropy (Pereyra et al., 2017; DivideMix's warm-up, asymmetric noise).
+    """
+    log_probs = F.log_softmax(logits, dim=1)
+    return (log_probs.exp() * log_probs).sum(dim=1).mean()
+
+
+def prior_penalty(probs: Tensor) -> Tensor:
+    """KL(uniform || mean prediction) = sum_c (1/C) log((1/C) / pbar_c), pbar the mean of probs (B, C) over B.
+
+    A scalar >= 0, 0 for a uniform mean prediction (Tanaka et al., CVPR 2018; DivideMix, Eq. 11 of the paper).
+    pbar is held at 1e-8 or more, since a class nobody predicts may underflow.
+    """
+    mean = probs.mean(dim=0).clamp_min(1e-8)
+    prior = 1.0 / probs.shape[1]
+    return (prior * (prior / mean).log()).sum()
+
+
+def _reduced(losses: Tensor, reduction: Reduction) -> Tensor:
+    if reduction == "none":
+        return losses
+    if reduction == "mean":
+        return losses.mean()
+    if reduction == "sum":
+        return losses.sum()
+    raise InvalidSetting(f"unknown reduction {reduction!r}.", "Choose from: none, mean, sum.")
