@@ -91,7 +91,7 @@ class _Process:
         self.in_order = False
         path = log_path(Path(config.runs_dir), config.name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(slot.threads), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **_threads(slot.threads), "PYTHONUNBUFFERED": "1"}
         with path.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "lnlbench.execution.worker"],
@@ -115,6 +115,11 @@ class _Process:
             self.process.stdin.flush()
         except (OSError, ValueError):
             return
+
+
+def _threads(count: int) -> dict[str, str]:
+    """OpenMP's environment. Waiting threads sleep: where workers share cores, spinning ones cost most of the time."""
+    return {"OMP_NUM_THREADS": str(count), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _read(stream: IO[str], events: queue.Queue[Event]) -> None:

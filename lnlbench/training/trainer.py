@@ -104,37 +104,52 @@ def train(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     on_resume: Callable[[list[EpochRecord]], None] = lambda records: None,
     on_ready: Callable[[Engine, int], None] = lambda engine, epochs: None,
+    on_built: Callable[[Method], None] = lambda method: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Runs a job to its end on one device, going on from `checkpoint_path` where that holds this very job.
 
     checkpoint_minutes: least time between checkpoints; 0 writes one after every epoch. on_ready gets the
-    engine, whose `samples` counts the current epoch's, and the number of epochs. Raises Interrupted when
-    `stop()` turns true; what was done up to the last checkpoint is kept.
+    engine, whose `samples` counts the current epoch's, and the number of epochs; on_built the
+    method before its first step or any checkpoint. Raises Interrupted when `stop()` turns true; what was done up to the last checkpoint is kept.
     """
+    run = open_run(job, data, place, stop)
+    return _Loop(job, data, run, checkpoint_path, checkpoint_minutes, on_epoch).run(on_resume, on_ready)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A job's machinery, set up and not yet trained."""
+
+    method: Method
+    engine: Engine
+    evaluator: Evaluator
+    streams: Streams
+    place: Place
+
+
+def open_run(job: Job, data: Prepared, place: Place, stop: Callable[[], bool] = lambda: False) -> OpenRun:
+    """Puts a job's data on the device and builds its method. The method is given the noisy labels and what it
+    declares; the true labels go to the evaluator, which nothing that the method holds refers to."""
     make_deterministic()
-    recipe = job.recipe
     streams = Streams(job.seed, place.device)
     mean, std = (torch.tensor(values, device=place.device) for values in (data.mean, data.std))
-    views = Views(recipe, mean, std, streams.tensors, channels_last=True, flip=data.flip)
+    views = Views(job.recipe, mean, std, streams.tensors, channels_last=True, flip=data.flip)
     noisy_labels = torch.from_numpy(data.train.given).to(place.device)
     images = torch.from_numpy(data.train.images).to(place.device)
-    engine = Engine(recipe, images, noisy_labels, data.num_classes, views, place, streams, stop)
+    engine = Engine(job.recipe, images, noisy_labels, data.num_classes, views, place, streams, stop)
     task = Task(
         num_classes=data.num_classes,
         noisy_labels=noisy_labels,
         image_shape=(3, images.shape[2], images.shape[3]),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
+        epochs=job.recipe.epochs,
+        batch_size=job.recipe.batch_size,
         granted={name: data.granted[name] for name in needs(registry.parse(job.method)) if name in data.granted},
     )
     if place.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place.device)
     method = build_method(job, task, engine)
-    evaluator = Evaluator(data, views, place, stop)
-    return _Loop(job, data, place, method, engine, evaluator, streams, checkpoint_path, checkpoint_minutes, on_epoch).run(
-        on_resume, on_ready
-    )
+    return OpenRun(method, engine, Evaluator(data, views, place, stop), streams, place)
 
 
 class _Loop:
@@ -142,25 +157,21 @@ class _Loop:
         self,
         job: Job,
         data: Prepared,
-        place: Place,
-        method: Method,
-        engine: Engine,
-        evaluator: Evaluator,
-        streams: Streams,
+        run: OpenRun,
         path: Path | None,
         minutes: float,
         on_epoch: Callable[[EpochRecord], None],
     ) -> None:
-        self.place, self.method, self.engine = place, method, engine
-        self.evaluator, self.streams = evaluator, streams
+        self.place, self.method, self.engine = run.place, run.method, run.engine
+        self.evaluator, self.streams = run.evaluator, run.streams
         self.path, self.minutes, self.on_epoch = path, minutes, on_epoch
         self.records: list[EpochRecord] = []
         self.inputs = {
             "job": job.key,
             "data": data.provenance["data_fingerprint"],
             "labels": data.provenance["noisy_labels_sha256"],
-            "device": place.device.type,
-            "precision": place.precision,
+            "device": run.place.device.type,
+            "precision": run.place.precision,
         }
         self.saved_at = time.monotonic()
 

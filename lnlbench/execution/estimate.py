@@ -1,0 +1,130 @@
+"""What a job would cost on this machine, measured on a few steps of the real method at its real sizes.
+
+Random pixels stand in for the data set, so nothing needs to be downloaded to learn that a suite takes a week.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lnlbench.data.catalogue import dataset_info, normalisation
+from lnlbench.job import Job
+from lnlbench.training.data import Prepared, Split
+from lnlbench.training.devices import Place
+from lnlbench.training.trainer import open_run
+
+STEPS = 3
+"""Training steps that are timed, after as many to warm up."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds a job takes here, and what they are made of.
+
+    train_per_image: seconds of training a sample an epoch, once the method is past its warm-up;
+    evaluate_per_image: seconds an image in evaluation.
+    """
+
+    seconds: float
+    train_per_image: float
+    evaluate_per_image: float
+
+
+def like(job: Job) -> tuple[object, ...]:
+    """Jobs with equal values of this cost the same: seed, noise and their table's constants do not matter."""
+    return job.method, job.dataset, job.recipe, job.noise.name == "clean"
+
+
+def measure(job: Job, place: Place) -> Cost:
+    """Times a few training steps and one evaluation pass of a job's method at its image size and batch.
+
+    The last epoch of the last stage stands for all: warm-up is cheaper in most methods, so this errs upward.
+    """
+    info = dataset_info(job.dataset)
+    train_size = min(info.train, job.recipe.train_subset or info.train)
+    test_size = min(info.test, job.recipe.test_subset or info.test)
+    samples = min(train_size, job.recipe.batch_size * 2 * STEPS)
+    run = open_run(job, _stand_in(job, samples), place)
+    stage = run.method.stages()[-1]
+    run.engine.begin_stage(stage.optimizer, stage.schedule, stage.epochs)
+    last = stage.epochs - 1
+
+    def epoch() -> None:
+        run.engine.begin_epoch(run.method, last)
+        with place.autocast():
+            stage.train(last)
+
+    epoch()
+    train = _timed(epoch, place) / samples
+    with place.autocast():
+        run.evaluator.evaluate(run.method)
+        evaluate = _timed(lambda: run.evaluator.evaluate(run.method), place) / (2 * samples)
+    epochs = sum(stage.epochs for stage in run.method.stages())
+    return Cost(epochs * (train_size * train + (train_size + test_size) * evaluate), train, evaluate)
+
+
+def measure_all(jobs: Iterable[Job], place: Place, on_measure: Callable[[Job], None] = lambda job: None) -> dict[str, Cost]:
+    """The cost of each job by its key; jobs that cost the same are measured once."""
+    known: dict[tuple[object, ...], Cost] = {}
+    costs = {}
+    for job in jobs:
+        kind = like(job)
+        if kind not in known:
+            on_measure(job)
+            known[kind] = measure(job, place)
+        costs[job.key] = known[kind]
+    return costs
+
+
+def _timed(work: Callable[[], object], place: Place) -> float:
+    _wait(place)
+    started = time.perf_counter()
+    work()
+    _wait(place)
+    return time.perf_counter() - started
+
+
+def _wait(place: Place) -> None:
+    if place.device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(place.device)
+
+
+def _stand_in(job: Job, samples: int) -> Prepared:
+    """Random images of the data set's size with labels of which a third are wrong."""
+    info = dataset_info(job.dataset)
+    rng = np.random.default_rng(0)
+    size = job.recipe.image_size or _side(info.image)
+    images = rng.integers(0, 256, (samples, 3, size, size), dtype=np.uint8)
+    true = np.arange(samples) % info.classes
+    given = np.where(rng.random(samples) < 1 / 3, rng.integers(0, info.classes, samples), true)
+    train = Split(images, given, true)
+    mean, std = normalisation(job.dataset, job.recipe.normalisation)
+    validation = math.floor(job.recipe.validation * samples)
+    return Prepared(
+        train=train,
+        test=Split(images, true, true),
+        validation=Split(images[:validation], given[:validation], true[:validation]) if validation else None,
+        num_classes=info.classes,
+        mean=mean,
+        std=std,
+        flip=job.recipe.augment == "crop-flip",
+        granted={
+            "noise_rate": job.noise.rate or 0.0,
+            "noise_share": 0.3,
+            "noise_type": job.noise.name,
+            "transition_matrix": np.eye(info.classes),
+        },
+        provenance={"data_fingerprint": "stand-in", "noisy_labels_sha256": "stand-in"},
+    )
+
+
+def _side(image: str) -> int:
+    """The side of an image from its text, '32x32 RGB'."""
+    return int(image.split("x", 1)[0])
