@@ -136,6 +136,12 @@ def test_a_constant_shift_of_the_losses_changes_nothing(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_the_clean_component_is_the_low_one_even_where_it_is_the_wider(engine):
+    losses, is_clean = losses_of((0.2, 0.1), (0.9, 0.02))
+    assert roc_auc_score(is_clean, clean_posterior(losses, seed=0, engine=engine)) > 0.99
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_very_small_losses_may_get_a_low_posterior(engine):
     generator = torch.Generator().manual_seed(0)
     tight = 0.15 + 0.02 * torch.randn(3000, generator=generator)
