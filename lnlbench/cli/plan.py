@@ -1,0 +1,196 @@
+"""`lnlbench plan`: the matrix of a suite, what of it is done, and what the rest would cost on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lnlbench.cli import common, selection
+from lnlbench.errors import StoreError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lnlbench.execution.estimate import Cost
+    from lnlbench.job import Job
+    from lnlbench.suite import Plan
+
+
+def plan(
+    suite: selection.SuiteOption = None,
+    scale: selection.ScaleOption = None,
+    method: selection.MethodOption = None,
+    dataset: selection.DatasetOption = None,
+    noise: selection.NoiseOption = None,
+    rate: selection.RateOption = None,
+    seed: selection.SeedOption = None,
+    settings: selection.SetOption = None,
+    recipe: selection.RecipeOption = selection.DEFAULT_RECIPE,
+    plugin: common.PluginOption = None,
+    db: common.DbOption = None,
+    device: Annotated[str, typer.Option("--device", help="Where the cost is measured: auto, cpu, cuda:0.")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, fp32 or bf16.")] = "auto",
+    measure: Annotated[bool, typer.Option("--measure/--no-measure", help="Measure the cost on a few steps.")] = True,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show the matrix of jobs, what is done, and what the rest costs here. Without a suite or method: all suites."""
+    picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
+    url = common.database_url(db)
+    if suite is None and not method:
+        _all_suites(url, as_json)
+        return
+    planned = picked.plan()
+    planned.check()
+    states = states_of(planned, url)
+    todo = [job for job in planned.jobs if states.get(job.key) not in ("done", "diverged")]
+    out = common.console(stderr=True)
+    costs = estimate(todo, device, precision, out) if measure and todo else {}
+    if as_json:
+        common.print_json(_plain(planned, states, costs))
+        return
+    _print_matrix(planned, states)
+    _print_cost(todo, costs)
+
+
+def states_of(planned: Plan, url: str) -> dict[str, str]:
+    """The state of each job that the database knows; empty where there is no database yet."""
+    from lnlbench.store import open_store
+
+    try:
+        store = open_store(url, create=False)
+    except StoreError:
+        return {}
+    try:
+        return {view.key: view.state for view in store.jobs([job.key for job in planned.jobs])}
+    finally:
+        store.close()
+
+
+def estimate(jobs: Sequence[Job], device: str, precision: str, out: Console) -> dict[str, Cost]:
+    """Measures the cost of jobs with one line of progress for each kind of job."""
+    import os
+
+    from lnlbench.execution.estimate import measure_all
+    from lnlbench.training.devices import place
+
+    import torch
+
+    # As a worker does: one job a core.
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    where = place(device, precision)
+    return measure_all(jobs, where, lambda job: out.print(f"  measuring {job.method} on {job.dataset} ...", markup=False))
+
+
+def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    out = common.console()
+    out.print(f"{planned.name}, {planned.scale} scale: {planned.title}", markup=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Method")
+    for column in planned.columns:
+        table.add_column(Text(f"{column.dataset}\n{column.noise.label()}"), justify="right")
+    for row, cells in zip(planned.rows, planned.grid, strict=True):
+        counts = []
+        for cell in cells:
+            done = sum(states.get(job.key) in ("done", "diverged") for job in cell.jobs)
+            counts.append(f"{done}/{len(cell.jobs)}" if cell.jobs else "-")
+        table.add_row(Text(row.label), *counts)
+    out.print(table)
+    done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
+    failed = sum(states.get(job.key) == "failed" for job in planned.jobs)
+    out.print(
+        f"{len(planned.jobs)} jobs ({len(planned.seeds)} seeds a cell), {done} done"
+        + (f", {failed} failed" if failed else "")
+        + ".",
+        markup=False,
+    )
+    if planned.missing_rows:
+        names = ", ".join(f"{row.label} ({row.method})" for row in planned.missing_rows)
+        out.print(f"Not in lnlbench yet, rows of dashes: {names}.", markup=False)
+
+
+def _print_cost(todo: Sequence[Job], costs: Mapping[str, Cost]) -> None:
+    if not costs:
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    out = common.console()
+    kinds: dict[tuple[str, str], list[Cost]] = {}
+    for job in todo:
+        kinds.setdefault((job.method, job.dataset), []).append(costs[job.key])
+    table = Table(box=None, pad_edge=False)
+    for name in ("Method", "Data", "Jobs left", "images/s", "Hours a job", "Hours"):
+        table.add_column(name, justify="left" if name in ("Method", "Data") else "right")
+    for (method, dataset), found in kinds.items():
+        seconds = sum(cost.seconds for cost in found)
+        table.add_row(
+            Text(method),
+            dataset,
+            str(len(found)),
+            f"{1 / found[0].train_per_image:,.0f}",
+            f"{seconds / len(found) / 3600:.2f}",
+            f"{seconds / 3600:.2f}",
+        )
+    out.print(table)
+    total = sum(cost.seconds for cost in costs.values())
+    out.print(
+        f"About {common.duration(total)} of one worker's time in all, measured here on a few steps "
+        "(samples through training a second, past warm-up).",
+        markup=False,
+    )
+
+
+def _plain(planned: Plan, states: Mapping[str, str], costs: Mapping[str, Cost]) -> dict[str, Any]:
+    return {
+        "suite": planned.name,
+        "scale": planned.scale,
+        "jobs": [
+            {
+                "key": job.key,
+                "method": job.method,
+                "dataset": job.dataset,
+                "noise": job.noise.name,
+                "rate": job.noise.rate,
+                "seed": job.seed,
+                "state": states.get(job.key, "new"),
+                "seconds": costs[job.key].seconds if job.key in costs else None,
+            }
+            for job in planned.jobs
+        ],
+        "missing_rows": [row.method for row in planned.missing_rows],
+        "seconds": sum(cost.seconds for cost in costs.values()) if costs else None,
+    }
+
+
+def _all_suites(url: str, as_json: bool) -> None:
+    """How many jobs each suite has at each scale, how many are done, and how many are distinct over all."""
+    from rich.table import Table
+
+    from lnlbench.suite import load_suite, suite_names
+
+    rows, distinct = [], {}
+    for name in suite_names():
+        suite = load_suite(name)
+        for scale in suite.scales:
+            planned = suite.plan(scale)
+            states = states_of(planned, url)
+            done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
+            rows.append({"suite": name, "scale": scale, "jobs": len(planned.jobs), "done": done})
+            distinct.update({job.key: scale for job in planned.jobs})
+    if as_json:
+        common.print_json({"suites": rows, "distinct_jobs": len(distinct)})
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("Suite", "Scale", "Jobs", "Done"):
+        table.add_column(name, justify="right" if name in ("Jobs", "Done") else "left")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out = common.console()
+    out.print(table)
+    out.print(f"{len(distinct)} distinct jobs: a job that several tables share is run once.", markup=False)

@@ -1,0 +1,109 @@
+"""`lnlbench report`: prints tables from the database. It imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lnlbench.cli import common, selection
+from lnlbench.cli.selection import Chosen
+from lnlbench.errors import LnlbenchError
+
+if TYPE_CHECKING:
+    from lnlbench.job import Scale
+    from lnlbench.report import Table
+    from lnlbench.store import Store
+    from lnlbench.suite import Plan
+
+
+def report(
+    suite: selection.SuiteOption = None,
+    scale: selection.ScaleOption = None,
+    method: selection.MethodOption = None,
+    dataset: selection.DatasetOption = None,
+    noise: selection.NoiseOption = None,
+    rate: selection.RateOption = None,
+    seed: selection.SeedOption = None,
+    settings: selection.SetOption = None,
+    recipe: selection.RecipeOption = selection.DEFAULT_RECIPE,
+    plugin: common.PluginOption = None,
+    db: common.DbOption = None,
+    also: Annotated[list[str] | None, typer.Option("--also", help="A method below the suite's rows; repeatable.")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="table, latex, markdown, csv or json.")] = "table",
+    stat: Annotated[
+        list[str] | None, typer.Option("--stat", help="best, last, last10, valid, auc, last_auc; repeatable.")
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="The published number and the difference beside ours.")] = False,
+    ddof: Annotated[int, typer.Option("--ddof", help="1: sample std (n-1). 0: population std, as many papers.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead.")] = None,
+) -> None:
+    """Print a suite's table from the results there are; without --suite, every suite that has results."""
+    picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
+    store = common.open_existing(db)
+    try:
+        tables = [
+            _table(store, plan, stat, compare, ddof) for plan in _plans(store, picked, also or ())
+        ]
+    finally:
+        store.close()
+    if not tables:
+        raise LnlbenchError("no suite has results in this database.", "Run: lnlbench run --suite quickstart")
+    _write(tables, format, out)
+
+
+def _plans(store: Store, picked: Chosen, also: Sequence[str]) -> list[Plan]:
+    """The tables to print: one for each scale that has results, for scales are never mixed."""
+    from lnlbench.suite import load_suite, suite_names
+
+    if picked.suite is None and picked.methods:
+        return [picked.plan(also=also)]
+    names = [picked.suite] if picked.suite is not None else suite_names()
+    found = []
+    for name in names:
+        scales: Sequence[Scale]
+        wanted = picked.checked_scale()
+        scales = [wanted] if wanted else load_suite(name).scales
+        plans = [_of_suite(picked, name).plan(scale, also) for scale in scales]
+        with_results = [plan for plan in plans if store.results([job.key for job in plan.jobs])]
+        if picked.suite is not None and not with_results:
+            with_results = plans[:1]
+        found += with_results
+    return found
+
+
+def _of_suite(picked: Chosen, name: str) -> Chosen:
+    import dataclasses
+
+    return dataclasses.replace(picked, suite=name)
+
+
+def _table(store: Store, plan: Plan, stats: Any, compare: bool, ddof: int) -> Table:
+    from lnlbench.report import build_table
+
+    results = store.results([job.key for job in plan.jobs])
+    return build_table(plan, results, stats=stats or None, compare=compare, ddof=ddof)
+
+
+def _write(tables: Sequence[Table], format: str, out: Path | None) -> None:
+    from lnlbench.report import render
+
+    if format == "table" and out is None:
+        from lnlbench.report import terminal
+
+        console = common.console()
+        if console.is_terminal:
+            for table in tables:
+                console.print(terminal.render(table, console.width))
+            return
+    text = "\n".join(render(table, format) for table in tables)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LnlbenchError(f"cannot write {out}: {error.strerror}.", "Choose another place with --out.") from error
