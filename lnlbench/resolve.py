@@ -68,10 +68,10 @@ def _table(expression: Expression, dataset: str, noise: Noise, chosen: Values) -
 def _insisted_recipe(expression: Expression, dataset: str, noise: Noise) -> dict[str, Any]:
     """The recipe that a method's paper insists on, its table's `recipe.` lines included; a plug-in's over its host's."""
     recipe = _insisted_recipe(expression.host, dataset, noise) if expression.host else {}
-    recipe = _merge(recipe, registry.spec(expression.slug).recipe)
+    recipe = merge(recipe, registry.spec(expression.slug).recipe)
     for name, value in _table(expression, dataset, noise, {}).items():
         if name.startswith("recipe."):
-            recipe = _merge(recipe, _recipe_setting(expression, name.removeprefix("recipe."), value))
+            recipe = merge(recipe, _recipe_setting(expression, name.removeprefix("recipe."), value))
     return recipe
 
 
@@ -104,7 +104,7 @@ def resolve_job(
     layers.append(recipe_overrides or {})
     merged = Recipe().to_dict()
     for layer in layers:
-        merged = _merge(merged, layer)
+        merged = merge(merged, layer)
     return Job(
         method=str(expression),
         hyperparameters=resolve_hyperparameters(expression, dataset, noise, overrides),
@@ -130,7 +130,7 @@ def split_settings(expression: Expression, values: Values) -> tuple[dict[str, An
         if bare == name and _owner(expression, name) is not None:
             hyper[name] = value
         else:
-            recipe = _merge(recipe, _recipe_setting(expression, bare, value))
+            recipe = merge(recipe, _recipe_setting(expression, bare, value))
     return hyper, recipe
 
 
@@ -183,11 +183,12 @@ def _defaults(cls: type[Hyperparameters]) -> dict[str, Any]:
     return {row["name"]: row["default"] for row in cls.describe()}
 
 
-def _merge(base: Values, over: Values) -> dict[str, Any]:
+def merge(base: Values, over: Values) -> dict[str, Any]:
+    """Nested plain data with the values of `over` in place of those of `base`."""
     merged = dict(base)
     for name, value in over.items():
         if isinstance(value, Mapping) and isinstance(merged.get(name), Mapping):
-            merged[name] = _merge(merged[name], value)
+            merged[name] = merge(merged[name], value)
         else:
             merged[name] = value
     return merged

@@ -1,0 +1,338 @@
+"""From a layout to its jobs: the grid of rows and columns, filtered, every cell with one job a seed.
+
+Pure data; nothing is run, read or stored. Which job a cell is, `resolve.py` decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from lnlbench.errors import LnlbenchError, UnknownName, unknown_name
+from lnlbench.job import Job, Noise, Optimizer, Recipe, Scale, Schedule
+from lnlbench.methods import registry
+from lnlbench.methods.registry import Expression
+from lnlbench.resolve import merge, needs, resolve_job, split_settings
+from lnlbench.suite.layout import Layout, Row, ScaleRecipe, Stat, seed_list
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row. needs: what its method needs beyond noisy labels. implemented: whether lnlbench has the method."""
+
+    label: str
+    method: str
+    needs: tuple[str, ...]
+    implemented: bool
+    published: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedColumn:
+    """A column: a data set under a noise."""
+
+    dataset: str
+    noise: Noise
+    published: Values = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with its jobs in the order of the seeds; none where the method is not implemented."""
+
+    row: PlannedRow
+    column: PlannedColumn
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a table is made of but the results. grid: rows of cells, in the order of `rows` and `columns`."""
+
+    name: str
+    layout: Layout
+    scale: Scale
+    seeds: tuple[int, ...]
+    grid: tuple[tuple[PlannedCell, ...], ...]
+
+    @property
+    def title(self) -> str:
+        """What the table shows."""
+        return self.layout.title
+
+    @property
+    def stats(self) -> tuple[Stat, ...]:
+        """The statistics, one line of a row each."""
+        return self.layout.stats
+
+    @property
+    def rows(self) -> tuple[PlannedRow, ...]:
+        """The rows from top to bottom."""
+        return tuple(cells[0].row for cells in self.grid)
+
+    @property
+    def columns(self) -> tuple[PlannedColumn, ...]:
+        """The columns from left to right."""
+        return tuple(cell.column for cell in self.grid[0])
+
+    @property
+    def cells(self) -> tuple[PlannedCell, ...]:
+        """All cells, row by row."""
+        return tuple(cell for cells in self.grid for cell in cells)
+
+    @property
+    def missing_rows(self) -> tuple[PlannedRow, ...]:
+        """Rows whose method lnlbench does not have."""
+        return tuple(row for row in self.rows if not row.implemented)
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """Every job once: the first seed of all cells, then the second, so that a partial run fills the table."""
+        ordered = (cell.jobs[i] for i in range(len(self.seeds)) for cell in self.cells if cell.jobs)
+        return tuple({job.key: job for job in ordered}.values())
+
+    def check(self) -> None:
+        """Whether every noise can be drawn on its data set, before anything starts (imports numpy).
+
+        Raises UnknownName for a noise there is not, InvalidSetting for settings that do not fit.
+        """
+        from lnlbench.data.catalogue import dataset_info
+        from lnlbench.data.noise.checks import check_noise
+
+        for column in self.columns:
+            check_noise(column.noise, column.dataset, dataset_info(column.dataset).classes)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which part of a suite; an empty filter keeps all.
+
+    methods: expressions or slugs; one that the suite lacks but lnlbench has becomes a row of its own.
+    also: methods to put below the suite's rows.
+    """
+
+    methods: Collection[str] = ()
+    also: Collection[str] = ()
+    datasets: Collection[str] = ()
+    noises: Collection[str] = ()
+    rates: Collection[float] = ()
+
+
+def make_plan(
+    name: str,
+    layout: Layout,
+    recipe: ScaleRecipe,
+    scale: Scale,
+    selection: Selection,
+    seeds: int | Sequence[int] | None = None,
+    settings: Values | None = None,
+) -> Plan:
+    """Expands a layout. settings: the command line's, each for the rows that know it.
+
+    Raises UnknownName for a filter or a setting that fits nothing, InvalidSetting for a bad value.
+    """
+    expressions = _Expressions()
+    rows = _chosen_rows(layout, selection, expressions)
+    columns = _chosen_columns(layout, selection)
+    known = [expressions[row.method] for row in rows if row.method in expressions]
+    _check_settings(settings or {}, known)
+    chosen = seed_list(layout.seeds if seeds is None else seeds if isinstance(seeds, int) else tuple(seeds))
+    expansion = _Expansion(name, recipe, scale, chosen, settings or {})
+    grid = []
+    for row in rows:
+        expression = expressions.get(row.method)
+        planned = _planned(row, expression)
+        jobs = (() if expression is None else expansion.jobs(row, expression, *column) for column in columns)
+        grid.append(tuple(PlannedCell(planned, column, own) for (column, _), own in zip(columns, jobs, strict=True)))
+    return Plan(name, layout, scale, chosen, tuple(grid))
+
+
+def count_jobs(layout: Layout) -> int:
+    """Number of jobs without resolving any: rows that differ only by spelling out a default count twice."""
+    expressions = _Expressions()
+    cells = {
+        repr((normal(row.method), sorted(row.set.items()), row.recipe, columns.dataset, noise, columns.recipe))
+        for row in layout.rows
+        if row.method in expressions
+        for columns in layout.columns
+        for noise in columns.noises(layout.noise)
+    }
+    return len(cells) * len(seed_list(layout.seeds))
+
+
+def normal(method: str) -> str:
+    """A method expression as it is compared: lower case, no spaces."""
+    return method.replace(" ", "").lower()
+
+
+def title_of(expression: Expression) -> str:
+    """The printed name of an expression, `SANM(DivideMix)`."""
+    title = registry.spec(expression.slug).title
+    return f"{title}({title_of(expression.host)})" if expression.host else title
+
+
+class _Expressions:
+    """The expressions of a plan by their text; those with a method that lnlbench lacks are absent."""
+
+    def __init__(self) -> None:
+        self._names = set(registry.names())
+        self._parsed: dict[str, Expression] = {}
+
+    def get(self, method: str) -> Expression | None:
+        text = normal(method)
+        slugs = re.findall(r"[a-z0-9_]+", text)
+        if text not in self._parsed and self._names.issuperset(slugs):
+            self._parsed[text] = registry.parse(text)
+        return self._parsed.get(text)
+
+    def __contains__(self, method: str) -> bool:
+        return self.get(method) is not None
+
+    def __getitem__(self, method: str) -> Expression:
+        return self._parsed[normal(method)]
+
+    @property
+    def names(self) -> set[str]:
+        return self._names
+
+
+def _chosen_rows(layout: Layout, selection: Selection, expressions: _Expressions) -> list[Row]:
+    rows = list(layout.rows)
+    if selection.methods:
+        wanted = {normal(method) for method in selection.methods}
+        rows = [row for row in layout.rows if wanted & _answers_to(row.method)]
+        for method in selection.methods:
+            if not any(normal(method) in _answers_to(row.method) for row in layout.rows):
+                rows.append(_new_row(method, layout, expressions))
+    for method in selection.also:
+        if not any(normal(method) == normal(row.method) for row in rows):
+            rows.append(_new_row(method, layout, expressions))
+    return rows
+
+
+def _answers_to(method: str) -> set[str]:
+    return {normal(method), normal(method).partition("(")[0]}
+
+
+def _new_row(method: str, layout: Layout, expressions: _Expressions) -> Row:
+    expression = expressions.get(method)
+    if expression is None:
+        allowed = {normal(row.method) for row in layout.rows} | expressions.names
+        raise unknown_name("method", method, allowed, "lnlbench list methods")
+    return Row(label=title_of(expression), method=str(expression))
+
+
+def _chosen_columns(layout: Layout, selection: Selection) -> list[tuple[PlannedColumn, Values]]:
+    columns: list[tuple[PlannedColumn, Values]] = [
+        (PlannedColumn(group.dataset, noise, group.published), group.recipe)
+        for group in layout.columns
+        for noise in group.noises(layout.noise)
+    ]
+    datasets = {column.dataset for column, _ in columns}
+    noises = {column.noise.name for column, _ in columns}
+    rates = {column.noise.rate for column, _ in columns if column.noise.rate is not None}
+    _check_filter("data set of this suite", selection.datasets, datasets)
+    _check_filter("noise of this suite", selection.noises, noises)
+    for rate in selection.rates:
+        if not _near(rate, rates):
+            raise UnknownName(
+                f"no column has the noise rate {rate:g}.", f"Choose from: {', '.join(f'{r:g}' for r in sorted(rates))}."
+            )
+    kept = [
+        (column, extra)
+        for column, extra in columns
+        if (not selection.datasets or column.dataset in selection.datasets)
+        and (not selection.noises or column.noise.name in selection.noises)
+        and (not selection.rates or _near(column.noise.rate, selection.rates))
+    ]
+    if not kept:
+        there = ", ".join(f"{column.dataset} {column.noise.label()}" for column, _ in columns)
+        raise UnknownName("no column fits all filters at once.", f"The columns: {there}.")
+    return kept
+
+
+def _check_filter(kind: str, wanted: Collection[str], there: Collection[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            raise unknown_name(kind, name, there)
+
+
+def _near(rate: float | None, rates: Collection[float]) -> bool:
+    return rate is not None and any(math.isclose(rate, other, abs_tol=1e-9) for other in rates)
+
+
+def _check_settings(settings: Values, expressions: Sequence[Expression]) -> None:
+    """A setting must be known to one row at least."""
+    for name in settings:
+        if expressions and not any(_knows(expression, name) for expression in expressions):
+            slugs = {slug for expression in expressions for slug in expression.slugs}
+            allowed = {n for slug in slugs for n in registry.spec(slug).hyperparameters.names()} | set(_recipe_names())
+            shown = f"lnlbench show method {min(slugs)}" if len(slugs) == 1 else "lnlbench show method NAME"
+            raise unknown_name("setting", name, allowed, shown)
+
+
+def _recipe_names() -> Iterator[str]:
+    yield from Recipe.names()
+    yield from ("lr", "momentum", "weight_decay")
+    yield from (f"optimizer.{name}" for name in Optimizer.names())
+    yield from (f"schedule.{name}" for name in Schedule.names())
+
+
+def _knows(expression: Expression, name: str) -> bool:
+    try:
+        split_settings(expression, {name: None})
+    except UnknownName:
+        return False
+    return True
+
+
+def _planned(row: Row, expression: Expression | None) -> PlannedRow:
+    if expression is None:
+        return PlannedRow(row.label, normal(row.method), (), False, row.published)
+    return PlannedRow(row.label, str(expression), needs(expression), True, row.published)
+
+
+@dataclass(frozen=True)
+class _Expansion:
+    """What all cells of a plan share."""
+
+    name: str
+    recipe: ScaleRecipe
+    scale: Scale
+    seeds: tuple[int, ...]
+    settings: Values
+
+    def jobs(self, row: Row, expression: Expression, column: PlannedColumn, column_recipe: Values) -> tuple[Job, ...]:
+        """The jobs of a cell. Only the seed differs between them, so one is resolved."""
+        known = {name: value for name, value in self.settings.items() if _knows(expression, name)}
+        hyper, recipe_settings = split_settings(expression, known)
+        try:
+            first = resolve_job(
+                str(expression),
+                column.dataset,
+                column.noise,
+                self.seeds[0],
+                scale=self.scale,
+                recipe=merge(self.recipe.recipe, column_recipe),
+                overrides=[_of_methods(self.recipe, expression), row.set, hyper],
+                recipe_overrides=merge(row.recipe, recipe_settings),
+            )
+        except LnlbenchError as error:
+            raise type(error)(f"{self.name}, row {row.label!r}: {error.message}", error.hint) from None
+        return (first, *(dataclasses.replace(first, seed=seed) for seed in self.seeds[1:]))
+
+
+def _of_methods(recipe: ScaleRecipe, expression: Expression) -> dict[str, Any]:
+    """The recipe file's hyperparameters for every method of an expression, a host's under `host.`."""
+    found: dict[str, Any] = {}
+    for depth, slug in enumerate(expression.slugs):
+        prefix = "host." * depth
+        found.update({prefix + name: value for name, value in recipe.methods.get(slug, {}).items()})
+    return found
