@@ -185,6 +185,7 @@ class ResultView(NamedTuple):
     epochs_done: int | None
     seconds: float | None
     images_per_second: float | None
+    data_fingerprint: str | None
     data_canonical: bool | None
     data_note: str | None
     noise_realised: float | None
