@@ -1,0 +1,147 @@
+"""Tables in LaTeX: booktabs and multirow, compiles as printed with a stock TeX Live.
+
+The text is a table environment to \\input or paste; `document` wraps it into a file that compiles by itself.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from lnlbench.report.numbers import has_headings, printed_lines
+from lnlbench.report.table import Row, Table
+
+PACKAGES = ("booktabs", "multirow", "graphicx")
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "%": r"\%",
+    "&": r"\&",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    # A bracket or a star after the end of a line would be read as an option of it.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "–": "--",
+    "—": "---",
+    "−": "$-$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "✓": r"$\surd$",
+    "✗": r"$\times$",
+    "†": r"$^{\dagger}$",
+    "‡": r"$^{\ddagger}$",
+    "§": r"$^{\S}$",
+    "¶": r"$^{\P}$",
+    "‖": r"$^{\|}$",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+}
+
+
+def render(table: Table) -> str:
+    """A table environment, with the packages it needs in its first line."""
+    lines = [
+        f"% lnlbench, {escape(table.name)}, {table.scale} scale; needs \\usepackage{{{','.join(PACKAGES)}}}",
+        r"\begin{table}[t]",
+        r"\centering",
+        rf"\caption{{{escape(table.caption)}}}",
+        rf"\label{{tab:{_identifier(table.name)}-{table.scale}}}",
+        # Shrinks a table that is too wide and leaves any other as it is.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{'ll' if has_headings(table) else 'l'}{'c' * len(table.columns)}}}",
+        r"\toprule",
+        *_head(table),
+        r"\midrule",
+        *_body(table),
+        r"\bottomrule",
+        r"\end{tabular}}",
+        *_notes(table.notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def document(table: Table) -> str:
+    """A whole file around the table."""
+    head = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
+    return f"\\documentclass{{article}}\n{head}\n\\begin{{document}}\n{render(table)}\\end{{document}}\n"
+
+
+def escape(text: str) -> str:
+    """Any text as LaTeX that prints it: special characters escaped, unknown ones by their code point."""
+    return "".join(_ESCAPES.get(c) or _letter(c) for c in " ".join(text.split()))
+
+
+def _letter(character: str) -> str:
+    if character.isascii() and character.isprintable():
+        return character
+    greek = re.fullmatch("GREEK SMALL LETTER ([A-Z]+)", unicodedata.name(character, ""))
+    if greek and greek[1] != "OMICRON":
+        return rf"$\{greek[1].lower().replace('lamda', 'lambda')}$"
+    # Accented Latin letters are known to every LaTeX that reads UTF-8.
+    if character.isalpha() and character <= "ſ":
+        return character
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return plain if plain.isalnum() else f"{{[}}U+{ord(character):04X}{{]}}"
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", name)
+
+
+def _head(table: Table) -> Iterator[str]:
+    first = 3 if has_headings(table) else 2
+    spans, rules = [], []
+    for group in table.groups:
+        spans.append(rf"\multicolumn{{{group.span}}}{{c}}{{{escape(group.label)}}}")
+        rules.append(rf"\cmidrule(lr){{{first}-{first + group.span - 1}}}")
+        first += group.span
+    empty = " &" if has_headings(table) else ""
+    yield rf"\multirow{{2}}{{*}}{{Method}}{empty} & {' & '.join(spans)} \\"
+    yield " ".join(rules)
+    yield f"{empty} & {' & '.join(escape(column.label) for column in table.columns)} \\\\".lstrip()
+
+
+def _body(table: Table) -> Iterator[str]:
+    for i, row in enumerate(table.rows):
+        if i and has_headings(table):
+            yield r"\addlinespace"
+        yield from _row(table, row)
+
+
+def _row(table: Table, row: Row) -> Iterator[str]:
+    label = escape(row.label) + escape(row.dagger)
+    printed = list(printed_lines(table, row))
+    for i, line in enumerate(printed):
+        start = "" if i else rf"\multirow{{{len(printed)}}}{{*}}{{{label}}}" if len(printed) > 1 else label
+        cells = [_cell(text, bold) for text, bold in zip(line.texts, line.bold, strict=True)]
+        middle = [escape(line.heading)] if has_headings(table) else []
+        yield " & ".join([start, *middle, *cells]).lstrip() + r" \\"
+
+
+def _cell(text: str, bold: bool) -> str:
+    return rf"\textbf{{{escape(text)}}}" if bold else escape(text)
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield r"\par\smallskip"
+        yield r"\begin{minipage}{\linewidth}\footnotesize"
+        yield " \\\\\n".join(escape(note) for note in notes)
+        yield r"\end{minipage}"

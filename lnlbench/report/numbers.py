@@ -1,0 +1,86 @@
+"""How a number, a cell and its published counterpart are written, in plain Unicode. Renderers only translate it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from lnlbench.suite import Stat
+
+if TYPE_CHECKING:
+    from lnlbench.report.table import Cell, Row, Table
+
+DASH = "–"
+
+HEADINGS: dict[Stat, str] = {
+    "best": "Best",
+    "last": "Last",
+    "last10": "Last 10",
+    "valid": "Valid",
+    "auc": "AUC",
+    "last_auc": "Last AUC",
+}
+
+
+class Printed(NamedTuple):
+    """One printed line of a row. published: it holds the paper's numbers, with differences."""
+
+    heading: str
+    texts: tuple[str, ...]
+    bold: tuple[bool, ...]
+    published: bool
+
+
+def decimals(stat: Stat) -> int:
+    """1 for percent, 3 for AUC."""
+    return 3 if stat in ("auc", "last_auc") else 1
+
+
+def number(value: float, stat: Stat) -> str:
+    """A number at the printed precision, never '-0.0'."""
+    return f"{round(value, decimals(stat)) + 0.0:.{decimals(stat)}f}"
+
+
+def signed(value: float, stat: Stat) -> str:
+    """A difference with its sign: '+0.4', '−2.9', '0.0'."""
+    text = number(abs(value), stat)
+    sign = "" if float(text) == 0 else "+" if value > 0 else "−"
+    return sign + text
+
+
+def has_headings(table: Table) -> bool:
+    """Whether a row has several lines, so that each needs its heading."""
+    return table.compare or len(table.stats) > 1
+
+
+def printed_lines(table: Table, row: Row) -> Iterator[Printed]:
+    """The lines of a row from top to bottom; the published ones under ours."""
+    for line in row.lines:
+        ours = tuple(cell_text(cell, table.show_n) for cell in line.cells)
+        yield Printed(HEADINGS[line.stat], ours, tuple(cell.best for cell in line.cells), False)
+        if table.compare:
+            theirs = tuple(published_text(cell) for cell in line.cells)
+            yield Printed("published", theirs, (False,) * len(theirs), True)
+
+
+def cell_text(cell: Cell, show_n: bool) -> str:
+    """'93.2 ± 0.2', '93.2 ± 0.2 (2)' with its n, 'fail', 'fail (1/3)', a dash without a number; then its stars."""
+    marks = "".join(cell.marks)
+    if cell.diverged:
+        finished = len(cell.diverged) + cell.n
+        share = "" if len(cell.diverged) == finished else f" ({len(cell.diverged)}/{finished})"
+        return f"fail{share}{marks}"
+    if cell.mean is None:
+        return DASH
+    std = f" ± {number(cell.std, cell.stat)}" if cell.std is not None else ""
+    n = f" ({cell.n})" if show_n else ""
+    return f"{number(cell.mean, cell.stat)}{std}{n}{marks}"
+
+
+def published_text(cell: Cell) -> str:
+    """'96.1 (−2.9)': the paper's number as printed, and ours minus it."""
+    if cell.published is None or cell.published.text in ("-", "—"):
+        return DASH
+    if cell.difference is None:
+        return cell.published.text
+    return f"{cell.published.text} ({signed(cell.difference, cell.stat)})"
