@@ -48,6 +48,11 @@ def stats_of(table: str) -> frozenset[str]:
     return frozenset(cell.stat for cell in _table(table))
 
 
+def cells(table: str) -> tuple[Cell, ...]:
+    """All cells of a table, in the paper's order. Raises UnknownName for a table there is not."""
+    return tuple(_table(table))
+
+
 def table_names() -> tuple[str, ...]:
     """All tables, in the papers' order."""
     return tuple(_tables())

@@ -72,7 +72,8 @@ def read(path: Path) -> Located:
         found = _build(node, loader, path, ()) if node is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        # What is missing at the end of a file is missed in the line after its last.
+        line = f", line {min(mark.line + 1, len(text.splitlines()))}" if mark else ""
         raise InvalidSetting(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}.") from error
     finally:
         loader.dispose()

@@ -213,11 +213,23 @@ def _recipe_of(raw: Located, path: Path) -> dict[Scale, ScaleRecipe]:
 
 
 def _layout(raw: Located) -> Layout:
-    columns = [build(Columns, item) for item in mappings(raw, "columns")]
+    noise = raw.get("noise") or {}
+    if isinstance(noise, Located):
+        build(Noise, noise)
+    columns = [_columns(item, noise) for item in mappings(raw, "columns")]
     rows = [build(Row, item) for item in mappings(raw, "rows")]
     for row, item in zip(rows, mappings(raw, "rows"), strict=True):
         _check_expression(row, item)
     return build(Layout, Located({**raw, "columns": columns, "rows": rows}, raw.file, raw.line, raw.lines))
+
+
+def _columns(item: Located, noise: object) -> Columns:
+    columns = build(Columns, item)
+    try:
+        columns.noises(noise if isinstance(noise, Mapping) else {})
+    except LnlbenchError as error:
+        raise item.error(error) from None
+    return columns
 
 
 def _check_expression(row: Row, item: Located) -> None:
