@@ -53,6 +53,10 @@ _ESCAPES = {
     "’": "'",
 }
 
+# What LaTeX's default font encoding has of Latin letters and accents; others stop the compilation.
+_LETTERS = "ßæÆøØœŒłŁı"
+_ACCENTS = tuple("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c")
+
 
 def render(table: Table) -> str:
     """A table environment, with the packages it needs in its first line."""
@@ -94,11 +98,11 @@ def _letter(character: str) -> str:
     greek = re.fullmatch("GREEK SMALL LETTER ([A-Z]+)", unicodedata.name(character, ""))
     if greek and greek[1] != "OMICRON":
         return rf"$\{greek[1].lower().replace('lamda', 'lambda')}$"
-    # Accented Latin letters are known to every LaTeX that reads UTF-8.
-    if character.isalpha() and character <= "ſ":
+    plain = unicodedata.normalize("NFKD", character)
+    if character in _LETTERS or (plain[0].isascii() and plain[0].isalpha() and plain[1:] in _ACCENTS):
         return character
-    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return plain if plain.isalnum() else f"{{[}}U+{ord(character):04X}{{]}}"
+    reduced = plain.encode("ascii", "ignore").decode()
+    return reduced if reduced.isalnum() else f"{{[}}U+{ord(character):04X}{{]}}"
 
 
 def _identifier(name: str) -> str:

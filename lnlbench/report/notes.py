@@ -47,7 +47,7 @@ def _spread(plan: Plan, measured: Collection[int], ddof: int) -> str:
     kind = "sample standard deviation (n−1)" if ddof == 1 else "population standard deviation (n)"
     if len(measured) == 1:
         n = max(measured)
-        which = f"seeds {seeds}" if n == len(plan.seeds) else f"of the planned {seeds}"
+        which = seeds if n == len(plan.seeds) else f"of the planned {seeds}"
         return f"Mean ± {kind} over n = {n} seeds ({which})."
     return f"Mean ± {kind}; the number of seeds n in brackets (planned: {seeds})."
 

@@ -50,15 +50,21 @@ def signed(value: float, stat: Stat) -> str:
 
 def has_headings(table: Table) -> bool:
     """Whether a row has several lines, so that each needs its heading."""
-    return table.compare or len(table.stats) > 1
+    return len(table.stats) + len(published_stats(table)) > 1
+
+
+def published_stats(table: Table) -> frozenset[Stat]:
+    """The statistics that have a published number somewhere in the table, hence a line for them in each row."""
+    return frozenset(cell.stat for cell in table.cells if cell.published)
 
 
 def printed_lines(table: Table, row: Row) -> Iterator[Printed]:
     """The lines of a row from top to bottom; the published ones under ours."""
+    compared = published_stats(table)
     for line in row.lines:
         ours = tuple(cell_text(cell, table.show_n) for cell in line.cells)
         yield Printed(HEADINGS[line.stat], ours, tuple(cell.best for cell in line.cells), False)
-        if table.compare:
+        if line.stat in compared:
             theirs = tuple(published_text(cell) for cell in line.cells)
             yield Printed("published", theirs, (False,) * len(theirs), True)
 
