@@ -1,6 +1,6 @@
 """How long a report waits for the database: `store.results` over 100,000 runs of 100 epochs each.
 
-Builds the database anew with bulk inserts (10 million epochs: some minutes, about a gigabyte), or reuses the one
+Builds the database anew with bulk inserts (10 million epochs: some minutes and a gigabyte), or reuses the one
 of an earlier call, and prints a table. Usage: python benchmarks/store.py [--runs N] [--epochs N] [--db PATH]
 """
 
@@ -36,13 +36,15 @@ def main() -> None:
     arguments.add_argument("--repeat", type=int, default=5, help="measurements; the fastest is printed")
     arguments.add_argument("--db", help="path or URL to keep the database at; default: a temporary file")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        with open_store(given.db or Path(folder) / "benchmark.sqlite") as store:
-            if not sum(store.counts().values()):
-                start = time.perf_counter()
-                fill(store, given.runs, given.epochs)
-                print(f"built in {time.perf_counter() - start:.1f} s")
-            measure(store, given.repeat)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_store(given.db or Path(folder) / "benchmark.sqlite") as store,
+    ):
+        if not sum(store.counts().values()):
+            start = time.perf_counter()
+            fill(store, given.runs, given.epochs)
+            print(f"built in {time.perf_counter() - start:.1f} s")
+        measure(store, given.repeat)
 
 
 def fill(store: Store, runs: int, epochs: int) -> None:

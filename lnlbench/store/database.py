@@ -36,6 +36,9 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.name = display_name(url)
         self.engine = connect(url)
+        # SQLite's readers always see one moment; servers have to be asked.
+        one_moment = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self.reading = self.engine.execution_options(**one_moment)
         self.writing = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
     @property
@@ -45,8 +48,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with explained(self.name), self.engine.begin() as connection:
+        """A transaction that only reads; all it reads is of one moment."""
+        with explained(self.name), self.reading.begin() as connection:
             yield connection
 
     @contextmanager

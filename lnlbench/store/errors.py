@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from lnlbench.errors import StoreError
 
@@ -47,15 +47,23 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        # Subclasses other than these two are broken constraints or wrong SQL: bugs.
-        if not isinstance(error, OperationalError | InterfaceError) and type(error) is not DatabaseError:
+        fault = _explain(error, name)
+        if fault is None:
             raise
-        raise _explain(str(error.orig), name) from error
+        raise fault from error
 
 
-def _explain(text: str, name: str) -> StoreError:
+def _explain(error: DBAPIError, name: str) -> StoreError | None:
+    """None for a bug: a broken constraint, wrong SQL, a value that cannot be stored."""
+    # An exact DatabaseError is how sqlite3 reports a damaged or foreign file.
+    if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+        return None
+    text = str(error.orig)
     for part, message, hint in _KNOWN:
         if part in text:
             return StoreError(f"{name}: {message}.", hint)
-    lines = text.strip().splitlines()
-    return StoreError(f"{name}: {lines[0] if lines else 'the database failed'}", "Is the server up, and the URL right?")
+    # sqlite3 reports wrong SQL as operational too; a server's operational errors are its place's.
+    if type(error.orig).__module__ == "sqlite3":
+        return None
+    first = next(iter(text.strip().splitlines()), "the database failed")
+    return StoreError(f"{name}: {first}", "Is the server up, and the URL right?")

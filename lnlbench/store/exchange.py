@@ -7,35 +7,28 @@ and nothing that is there is changed. Artifacts stay behind: their paths mean no
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
-import json
 import os
-import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Unpack
 
-from sqlalchemy import JSON, Column, Connection, RowMapping, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, select, update
 
 import lnlbench
-from lnlbench.errors import LnlbenchError, StoreError
-from lnlbench.job import Job
+from lnlbench.errors import StoreError
 from lnlbench.store import schema
 from lnlbench.store.database import Database, to_json
+from lnlbench.store.incoming import FORMAT, IncomingJob, IncomingRun, JobDict, checked_job, read_export
 from lnlbench.store.location import database_url, prepare_place
-from lnlbench.store.models import FINISHED, Base, EpochRecord, JobRecord, JobState, ResultRecord, RunRecord, Utc
+from lnlbench.store.models import EpochRecord, JobRecord, JobState, ResultRecord, RunRecord
 from lnlbench.store.queue import next_position
-from lnlbench.store.selection import Filters, chunks, job_columns, selections
+from lnlbench.store.selection import Filters, chunks, selections
 
-FORMAT = 1
 _JOBS_AT_ONCE = 100
-
-JobDict = dict[str, Any]
-"""A job with all that belongs to it, as plain data: key, canonical, state, created_at, runs."""
 
 
 class ExchangeReport(NamedTuple):
@@ -72,9 +65,9 @@ class Exchange(Database):
 
         Raises StoreError, with nothing taken in, for a file that is altered, cut short, newer or no export.
         """
-        for _ in _read_export(Path(path)):
+        for _ in read_export(Path(path)):
             pass
-        return self._take_in(_read_export(Path(path)))
+        return self._take_in(read_export(Path(path)))
 
     def merge(self, other: str | Path) -> ExchangeReport:
         """Takes in what another database holds (a path or URL); that one is only read."""
@@ -83,9 +76,9 @@ class Exchange(Database):
         with Database(url) as source:
             schema.ensure(source, create=False, migrate=False)
             with source.read() as connection:
-                return self._take_in(_checked(job, source.name) for job in _read_jobs(connection, None, {}))
+                return self._take_in(checked_job(job, source.name) for job in _read_jobs(connection, None, {}))
 
-    def _take_in(self, jobs: Iterator[_Job]) -> ExchangeReport:
+    def _take_in(self, jobs: Iterator[IncomingJob]) -> ExchangeReport:
         total = ExchangeReport()
         # Short transactions: workers on this database must be able to renew their leases meanwhile.
         while chunk := list(islice(jobs, _JOBS_AT_ONCE)):
@@ -93,26 +86,6 @@ class Exchange(Database):
                 added = _write_jobs(connection, chunk)
             total = ExchangeReport(*(a + b for a, b in zip(total, added, strict=True)))
         return total
-
-
-class _Run(NamedTuple):
-    row: dict[str, Any]
-    result: dict[str, Any] | None
-    epochs: list[dict[str, Any]]
-
-
-class _Job(NamedTuple):
-    """A job from elsewhere, checked: the columns of its rows without this database's numbers."""
-
-    columns: dict[str, Any]
-    runs: list[_Run]
-
-    @property
-    def finished(self) -> JobState | None:
-        """Status of the newest finished run."""
-        ended = [run.row for run in self.runs if run.row["status"] in FINISHED]
-        newest = max(ended, key=lambda row: row["ended_at"], default=None)
-        return newest["status"] if newest else None
 
 
 def _read_jobs(connection: Connection, keys: Collection[str] | None, filters: Filters) -> Iterator[JobDict]:
@@ -174,112 +147,7 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
         partial.unlink(missing_ok=True)
 
 
-def _read_export(path: Path) -> Iterator[_Job]:
-    """The jobs of an export, each checked; StoreError as soon as something is wrong."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-            yield from _parse_export(io.TextIOWrapper(file, encoding="utf-8"), str(path))
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{path} cannot be read: {reason}.", "Give a file that `lnlbench db export` wrote.") from error
-
-
-def _parse_export(lines: Iterable[str], name: str) -> Iterator[_Job]:
-    numbered = enumerate(lines, start=1)
-    expected = _check_header(next(numbered, (1, ""))[1], name)
-    seen: set[str] = set()
-    for number, line in numbered:
-        try:
-            data = json.loads(line)
-        except ValueError as error:
-            raise StoreError(f"{name}, line {number}: not JSON; the file is cut short or altered.") from error
-        job = _checked(data, f"{name}, line {number}")
-        for known in (job.columns["key"], *(run.row["uid"] for run in job.runs)):
-            if known in seen:
-                raise StoreError(f"{name}, line {number}: {known} is in the file twice.")
-            seen.add(known)
-        expected -= 1
-        yield job
-    if expected:
-        raise StoreError(f"{name}: {abs(expected)} jobs too {'few' if expected > 0 else 'many'}; it is not whole.")
-
-
-def _check_header(line: str, name: str) -> int:
-    """The number of jobs the header announces."""
-    try:
-        header = json.loads(line)["lnlbench_export"]
-        form, revision, number = header["format"], header["schema"], int(header["jobs"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{name} is not an export of lnlbench.", "Make one with: lnlbench db export FILE") from error
-    if form != FORMAT or revision not in schema.REVISIONS:
-        raise StoreError(
-            f"{name} was exported by lnlbench {header.get('lnlbench_version')}, which is newer than this one.",
-            "Upgrade lnlbench: pip install --upgrade lnlbench",
-        )
-    return number
-
-
-def _checked(data: Any, where: str) -> _Job:
-    """`data` as rows; StoreError when the key is not the job's or a value is not what its column holds."""
-    try:
-        key, canonical = data["key"], data["canonical"]
-        if hashlib.sha256(canonical.encode()).hexdigest() != key:
-            raise StoreError(f"{where}: the job is not the one its key {key!r} stands for; the data was altered.")
-        runs = [_checked_run(dict(run), key) for run in data["runs"]]
-        state = data["state"] if data["state"] in ("failed", "stopped") else "queued"
-        created = _time(data["created_at"])
-        columns = {**job_columns(Job.from_canonical(canonical)), "key": key, "canonical": canonical}
-    except StoreError:
-        raise
-    except (LnlbenchError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{where}: not a job this lnlbench can read ({error}).") from error
-    job = _Job({**columns, "created_at": created, "state": state, "attempts": 0}, runs)
-    return job._replace(columns={**job.columns, "state": job.finished or state})
-
-
-def _checked_run(run: JobDict, key: str) -> _Run:
-    result, epochs = run.pop("result", None), run.pop("epochs", {})
-    row = _row(RunRecord, {**run, "job_key": key})
-    if row["status"] not in ("done", "diverged", "failed", "interrupted", "lost") or row["ended_at"] is None:
-        raise ValueError(f"the run {row['uid']!r} has not ended")
-    table = [dict(zip(epochs, values, strict=True)) for values in zip(*epochs.values(), strict=True)]
-    return _Run(row, _row(ResultRecord, result) if result else None, [_row(EpochRecord, entry) for entry in table])
-
-
-def _row(record: type[Base], values: JobDict) -> dict[str, Any]:
-    """A row of the table with every column but its own numbers; ValueError for a name or value that does not fit."""
-    columns = {c.name: c for c in Base.metadata.tables[record.__tablename__].columns if c.name not in ("id", "run_id")}
-    unknown = values.keys() - columns.keys()
-    if unknown:
-        raise ValueError(f"unknown column {min(unknown)!r}")
-    return {name: _value(column, values.get(name)) for name, column in columns.items()}
-
-
-def _value(column: Column[Any], value: Any) -> Any:
-    if value is None:
-        if not column.nullable:
-            raise ValueError(f"{column.name!r} is missing")
-        return None
-    if isinstance(column.type, Utc):
-        return _time(value)
-    kind = dict if isinstance(column.type, JSON) else column.type.python_type
-    number = kind is float and isinstance(value, int) and not isinstance(value, bool)
-    if not number and type(value) is not kind:
-        raise ValueError(f"{column.name!r} is {value!r}, not a value of the kind {kind.__name__}")
-    return value
-
-
-def _time(value: str) -> datetime:
-    time = datetime.fromisoformat(value)
-    if time.tzinfo is None:
-        raise ValueError(f"the time {value} has no time zone")
-    return time
-
-
-def _write_jobs(connection: Connection, jobs: list[_Job]) -> ExchangeReport:
+def _write_jobs(connection: Connection, jobs: list[IncomingJob]) -> ExchangeReport:
     keys = [job.columns["key"] for job in jobs]
     states: dict[str, JobState] = dict(
         connection.execute(select(JobRecord.key, JobRecord.state).where(JobRecord.key.in_(keys))).all()
@@ -301,7 +169,7 @@ def _ids(uids: list[str]) -> Select[str, int]:
     return select(RunRecord.uid, RunRecord.id).where(RunRecord.uid.in_(uids))
 
 
-def _write_runs(connection: Connection, runs: dict[str, _Run]) -> None:
+def _write_runs(connection: Connection, runs: dict[str, IncomingRun]) -> None:
     if not runs:
         return
     connection.execute(insert(RunRecord), [run.row for run in runs.values()])
@@ -313,7 +181,9 @@ def _write_runs(connection: Connection, runs: dict[str, _Run]) -> None:
             connection.execute(insert(record), rows)
 
 
-def _finish_known(connection: Connection, job: _Job, states: dict[str, JobState], new: dict[str, _Run]) -> None:
+def _finish_known(
+    connection: Connection, job: IncomingJob, states: dict[str, JobState], new: dict[str, IncomingRun]
+) -> None:
     """A job that waits here and has been finished elsewhere need not be done again."""
     key = job.columns["key"]
     brought = any(run.row["uid"] in new for run in job.runs)

@@ -127,10 +127,7 @@ class RunRecord(Base):
     seconds: Mapped[float | None]
     log_path: Mapped[str | None]
 
-    __table_args__ = (
-        Index(None, "job_key", "ended_at"),
-        Index(None, "status", "worker"),
-    )
+    __table_args__ = (Index(None, "job_key", "ended_at"),)
 
 
 class EpochRecord(Base):

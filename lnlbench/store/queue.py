@@ -93,9 +93,9 @@ class Queue(Database):
         with self.exclusive() as connection:
             now = self.now(connection)
             held = connection.execute(
-                select(JobRecord.key, JobRecord.attempts, JobRecord.attempt_limit)
-                .join(RunRecord, RunRecord.job_key == JobRecord.key)
-                .where(RunRecord.status == "running", RunRecord.worker == worker)
+                select(JobRecord.key, JobRecord.attempts, JobRecord.attempt_limit).where(
+                    JobRecord.state == "running", JobRecord.lease_owner == worker
+                )
             ).all()
             for key, attempts, limit in held:
                 _lose_run(connection, key, now, "its worker died")

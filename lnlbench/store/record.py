@@ -139,6 +139,8 @@ def _settle_job(connection: Connection, key: str, status: Ending, retry: bool) -
         state = status
     else:
         may_retry = status == "interrupted" or retry
-        state = "failed" if not may_retry else "queued" if status == "interrupted" else state_after_failure(attempts, limit)
+        state = (
+            "failed" if not may_retry else "queued" if status == "interrupted" else state_after_failure(attempts, limit)
+        )
     leave(connection, key, state, attempts)
     return state

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lnlbench.errors import StoreError
 from lnlbench.store import EpochRow, LeaseLost, RunProvenance, open_store
@@ -151,6 +151,11 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path, jobs):
         with pytest.raises(StoreError, match=r"a\.sqlite: the disk is full"):
             store.add_jobs(jobs(2000))
         assert store.counts()["queued"] == 3
+
+
+def test_wrong_sql_is_a_bug_and_keeps_its_traceback(store):
+    with pytest.raises(DBAPIError, match="no_such_table"), store.read() as connection:
+        connection.exec_driver_sql("SELECT * FROM no_such_table")
 
 
 def test_broken_constraints_are_bugs_and_keep_their_traceback(store):

@@ -76,7 +76,6 @@ def upgrade() -> None:
     )
 
     op.create_index("ix_run_job_key_ended_at", "run", ["job_key", "ended_at"])
-    op.create_index("ix_run_status_worker", "run", ["status", "worker"])
     op.create_table(
         "artifact",
         sa.Column("id", sa.Integer(), nullable=False),
