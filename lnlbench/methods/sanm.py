@@ -229,7 +229,7 @@ class SANM(Plugin):
 
     def remember(self, net: Backbone, trunk: nn.Module, args: tuple[Tensor], fmap: Tensor) -> None:
         """Keeps the map of a painted batch that the host forwards as it is, so that SMR need not do it again."""
-        if torch.is_grad_enabled() and any(args[0] is view for views, _ in self.painted[net] for view in views):
+        if torch.is_grad_enabled() and any(args[0] is view for views, _ in self.painted.get(net, ()) for view in views):
             self.seen[net] = (args[0], fmap)
 
     def penalty(self, net: nn.Module) -> Tensor | None:
