@@ -6,7 +6,9 @@ Everything is printed literally, so that names with [brackets] stay as they are.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -58,6 +60,21 @@ def line(text: str = "") -> None:
     from lnlbench.cli.common import console
 
     console().print(Text(text))
+
+
+@contextmanager
+def cautions() -> Iterator[None]:
+    """Says lnlbench's own warnings as one line each on standard error, without Python's file and line."""
+    from lnlbench.data.noise import NoiseWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NoiseWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, NoiseWarning):
+            typer.echo(f"caution: {warning.message}", err=True)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def heading(text: str) -> None:

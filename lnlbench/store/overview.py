@@ -14,7 +14,7 @@ from lnlbench.errors import StoreError
 from lnlbench.store import schema
 from lnlbench.store.database import Database
 from lnlbench.store.location import database_url, prepare_place, sqlite_file
-from lnlbench.store.models import Base, JobRecord
+from lnlbench.store.models import Base, JobRecord, JobState
 
 
 class Overview(NamedTuple):
@@ -30,7 +30,7 @@ class Overview(NamedTuple):
     head: str
     bytes: int | None
     rows: dict[str, int]
-    states: dict[str, int]
+    states: dict[JobState, int]
 
     @property
     def current(self) -> bool:
@@ -47,12 +47,12 @@ def overview(url_or_path: str | Path) -> Overview:
         if revision is None:
             raise StoreError(f"{database.name} holds no lnlbench tables.", "Is this the right path?")
         rows: dict[str, int] = {}
-        states: dict[str, int] = {}
+        states: dict[JobState, int] = {}
         if revision == schema.HEAD:
             for name, table in Base.metadata.tables.items():
                 rows[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
             by_state = select(JobRecord.state, func.count()).group_by(JobRecord.state).order_by(JobRecord.state)
-            states = {state: number for state, number in connection.execute(by_state)}
+            states = dict(connection.execute(by_state).tuples().all())
         size = _file_bytes(sqlite_file(url))
         if url.get_backend_name() == "postgresql":
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
