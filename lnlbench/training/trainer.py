@@ -111,9 +111,11 @@ def train(
 
     checkpoint_minutes: least time between checkpoints; 0 writes one after every epoch. on_ready gets the
     engine, whose `samples` counts the current epoch's, and the number of epochs; on_built the
-    method before its first step or any checkpoint. Raises Interrupted when `stop()` turns true; what was done up to the last checkpoint is kept.
+    method before any step or checkpoint. Raises Interrupted when `stop()` turns true; what was done up to the
+    last checkpoint is kept.
     """
     run = open_run(job, data, place, stop)
+    on_built(run.method)
     return _Loop(job, data, run, checkpoint_path, checkpoint_minutes, on_epoch).run(on_resume, on_ready)
 
 
