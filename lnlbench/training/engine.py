@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lnlbench import networks
 from lnlbench.data.augment.views import Views
 from lnlbench.data.task import Batch
+from lnlbench.errors import LnlbenchError
 from lnlbench.job import Optimizer, Recipe, Schedule
 from lnlbench.networks.base import Backbone
 from lnlbench.training.devices import Place
@@ -119,7 +120,12 @@ class Engine:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
         if self.stop():
             raise Interrupted
-        name = self._names[id(net)]
+        name = self._names.get(id(net))
+        if name is None:
+            raise LnlbenchError(
+                f"learn() was given a {type(net).__name__} that is no submodule of the method.",
+                "Make it in setup() or in a stage's begin(), and assign it to an attribute: self.net = self.network().",
+            )
         optimizer = self._optimizer(name, net)
         steps = self._steps.get(name, 0)
         self._steps[name] = steps + 1
