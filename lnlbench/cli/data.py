@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lnlbench.cli import common, data_noise, listing
-from lnlbench.cli.printing import facts, line, table
+from lnlbench.cli.printing import counted, facts, line, table
 
 if TYPE_CHECKING:
     from lnlbench.data.download import Progress
@@ -51,7 +51,7 @@ def download(
         common.print_json({"data_dir": str(folder), "files": found})
         return
     for name, paths in found.items():
-        line(f"{name}: {len(paths)} files under {folder}" if paths else f"{name}: nothing to download.")
+        line(f"{name}: {counted(len(paths), 'file')} under {folder}" if paths else f"{name}: nothing to download.")
 
 
 @app.command("prepare")

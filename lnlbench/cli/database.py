@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lnlbench.cli import common
-from lnlbench.cli.printing import facts, line
+from lnlbench.cli.printing import counted, facts, line
 from lnlbench.errors import LnlbenchError, unknown_name
 from lnlbench.job import SCALES
 
@@ -88,7 +88,7 @@ def export(
     if as_json:
         common.print_json({"file": str(file), "jobs": number})
     else:
-        line(f"{file}: {number:,} jobs")
+        line(f"{file}: {counted(number, 'job')}")
 
 
 @app.command("import")
@@ -153,6 +153,6 @@ def _print_exchange(report: ExchangeReport, name: str, as_json: bool) -> None:
         common.print_json(report._asdict())
         return
     line(
-        f"{name}: {report.jobs_added:,} jobs and {report.runs_added:,} runs added; "
-        f"{report.jobs_skipped:,} jobs and {report.runs_skipped:,} runs were there already."
+        f"{name}: {counted(report.jobs_added, 'job')} and {counted(report.runs_added, 'run')} added; "
+        f"{counted(report.jobs_skipped, 'job')} and {counted(report.runs_skipped, 'run')} there already."
     )

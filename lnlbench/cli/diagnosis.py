@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from lnlbench import __version__
+from lnlbench.cli.printing import counted
 from lnlbench.errors import LnlbenchError
 
 Status = Literal["ok", "note", "fail"]
@@ -223,11 +224,12 @@ def _database(database: str) -> Iterator[Finding]:
     except LnlbenchError as error:
         yield Finding("database", "fail", error.message, error.hint or "")
         return
-    jobs = sum(found.states.values())
-    old = "" if found.current else "Upgrade it: lnlbench db upgrade"
-    told = f"{found.name}, schema {found.revision}" + (f", {jobs:,} jobs" if found.current else ", an older one")
-    yield Finding("database", "note" if old else "ok", told, old)
-    for warning in caught:
+    schema = f"{found.name}, schema {found.revision}"
+    if found.current:
+        yield Finding("database", "ok", f"{schema}, {counted(sum(found.states.values()), 'job')}")
+    else:
+        yield Finding("database", "note", f"{schema}, an older one", "Upgrade it: lnlbench db upgrade")
+    for warning in (w for w in caught if issubclass(w.category, StoreWarning)):
         yield Finding("database", "note", "on a network file system", str(warning.message))
     if file is not None and not os.access(file, os.W_OK):
         yield Finding("database", "fail", f"{file} cannot be written", "Change its rights, or give another --db.")

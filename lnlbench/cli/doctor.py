@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lnlbench.cli import common
-from lnlbench.cli.printing import line
+from lnlbench.cli.printing import counted, line
 
 if TYPE_CHECKING:
     from lnlbench.cli.diagnosis import Finding
@@ -28,8 +28,7 @@ def doctor(db: common.DbOption = None, data: common.DataDirOption = None, as_jso
         common.print_json({"ready": not failed, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
-        word = "problem" if len(failed) == 1 else "problems"
-        line(f"\n{len(failed)} {word}: jobs cannot run here yet." if failed else "\nReady to run jobs.")
+        line(f"\n{counted(len(failed), 'problem')}: jobs cannot run here yet." if failed else "\nReady to run jobs.")
     if failed:
         raise typer.Exit(1)
 

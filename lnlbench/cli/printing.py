@@ -50,6 +50,11 @@ def settings(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {setting(value)}" for name, value in values.items())
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 job', '1,200 jobs'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def line(text: str = "") -> None:
     """One or more lines; wrapped at words on a terminal."""
     if not terminal():

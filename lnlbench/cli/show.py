@@ -8,7 +8,7 @@ import typer
 
 from lnlbench.cli import show_job, show_method, show_noise
 from lnlbench.cli.common import DataDirOption, JsonOption, data_dir, print_json
-from lnlbench.cli.printing import facts, heading, line, settings, table
+from lnlbench.cli.printing import counted, facts, heading, line, settings, table
 from lnlbench.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def suite(
         [
             ("source", layout.source),
             ("published numbers", layout.published),
-            ("scales", [f"{s} ({found.job_count(s)} jobs)" for s in found.scales]),
+            ("scales", [f"{s} ({counted(found.job_count(s), 'job')})" for s in found.scales]),
         ]
     )
     for one in scales:

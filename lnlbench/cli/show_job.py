@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lnlbench.cli.common import DbOption, JsonOption, duration, open_existing, print_json
-from lnlbench.cli.printing import facts, heading, line, setting, settings, table
+from lnlbench.cli.printing import counted, facts, heading, line, setting, settings, table
 
 if TYPE_CHECKING:
     from lnlbench.store import EpochRow, JobView, ResultView, RunView
@@ -65,11 +65,11 @@ def _print_job(view: JobView) -> None:
     from lnlbench.cli import wording
 
     found = view.job
+    held = f", held by {view.lease_owner} until {view.lease_until:%Y-%m-%d %H:%M} UTC" if view.lease_until else ""
     facts(
         [
             ("job", view.key),
-            ("state", f"{view.state}, {view.attempts} attempts"),
-            ("held by", f"{view.lease_owner} until {view.lease_until}" if view.state == "running" else None),
+            ("state", f"{view.state}, {counted(view.attempts, 'attempt')}{held}"),
             ("method", f"{found.method}, version {found.method_version}"),
             ("data set", found.dataset),
             ("noise", wording.noise(found.noise)),

@@ -52,7 +52,8 @@ def overview(url_or_path: str | Path) -> Overview:
             for name, table in Base.metadata.tables.items():
                 rows[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
             by_state = select(JobRecord.state, func.count()).group_by(JobRecord.state).order_by(JobRecord.state)
-            states = dict(connection.execute(by_state).tuples().all())
+            for state, number in connection.execute(by_state):
+                states[state] = number
         size = _file_bytes(sqlite_file(url))
         if url.get_backend_name() == "postgresql":
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
