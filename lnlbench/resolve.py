@@ -66,7 +66,7 @@ def _table(expression: Expression, dataset: str, noise: Noise, chosen: Values) -
 
 
 def _insisted_recipe(expression: Expression, dataset: str, noise: Noise) -> dict[str, Any]:
-    """The recipe that a method's paper insists on, its table's `recipe.` lines included; a plug-in's over its host's."""
+    """What a method's paper insists on of the recipe, by its spec and its table; a plug-in's over its host's."""
     recipe = _insisted_recipe(expression.host, dataset, noise) if expression.host else {}
     recipe = merge(recipe, registry.spec(expression.slug).recipe)
     for name, value in _table(expression, dataset, noise, {}).items():
@@ -142,7 +142,10 @@ def _recipe_setting(expression: Expression, name: str, value: Any) -> dict[str, 
     for depth, part in enumerate(parts):
         fields = {f.name: f for f in dataclasses.fields(cls)}
         if part not in fields:
-            allowed = [*Recipe.names(), *(n for slug in expression.slugs for n in registry.spec(slug).hyperparameters.names())]
+            allowed = [
+                *Recipe.names(),
+                *(n for slug in expression.slugs for n in registry.spec(slug).hyperparameters.names()),
+            ]
             raise unknown_name("setting", name, allowed, f"lnlbench show method {expression.slug}")
         if depth < len(parts) - 1:
             cls = type(fields[part].default)
@@ -175,7 +178,9 @@ def _split(expression: Expression, cls: type[Hyperparameters], values: Values) -
             allowed = [*cls.names()]
             if expression.host:
                 allowed += [f"host.{n}" for n in registry.spec(expression.host.slug).hyperparameters.names()]
-            raise unknown_name(f"hyperparameter of {expression}", name, allowed, f"lnlbench show method {expression.slug}")
+            raise unknown_name(
+                f"hyperparameter of {expression}", name, allowed, f"lnlbench show method {expression.slug}"
+            )
     return own, theirs
 
 

@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from lnlbench.errors import InvalidSetting, unknown_name
@@ -121,8 +121,8 @@ class Settings:
         return rows
 
 
-@lru_cache(maxsize=None)
-def _hints(cls: type) -> dict[str, Any]:
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -176,7 +176,9 @@ def _try(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
         items = args[:1] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
         if len(items) != len(value):
             return False, None
-        return True, tuple(_conform(v, a, f"{where}, entry {i}") for i, (v, a) in enumerate(zip(value, items, strict=True)))
+        return True, tuple(
+            _conform(v, a, f"{where}, entry {i}") for i, (v, a) in enumerate(zip(value, items, strict=True))
+        )
     if origin is dict:
         if not isinstance(value, Mapping):
             return False, None

@@ -10,8 +10,8 @@ import sys
 import typer
 
 from lnlbench import __version__
-from lnlbench.cli import data, database, doctor, listing, plan, report, run, show, status
 from lnlbench.cli import check_method as contract
+from lnlbench.cli import data, database, doctor, listing, plan, report, run, show, status
 from lnlbench.errors import LnlbenchError
 
 app = typer.Typer(

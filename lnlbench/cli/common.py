@@ -25,7 +25,8 @@ DbOption = Annotated[
     typer.Option("--db", help=f"Database: a file or an SQLAlchemy URL. Default: $LNLBENCH_DB or ./{DEFAULT_DB}."),
 ]
 DataDirOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of the data sets. Default: $LNLBENCH_DATA or a folder of yours.")
+    Path | None,
+    typer.Option("--data-dir", help="Folder of the data sets. Default: $LNLBENCH_DATA or a folder of yours."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 PluginOption = Annotated[

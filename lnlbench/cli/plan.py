@@ -72,16 +72,18 @@ def estimate(jobs: Sequence[Job], device: str, precision: str, out: Console) -> 
     """Measures the cost of jobs with one line of progress for each kind of job."""
     import os
 
+    import torch
+
     from lnlbench.execution.estimate import measure_all
     from lnlbench.training.devices import place
-
-    import torch
 
     # As a worker does: one job a core.
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     where = place(device, precision)
-    return measure_all(jobs, where, lambda job: out.print(f"  measuring {job.method} on {job.dataset} ...", markup=False))
+    return measure_all(
+        jobs, where, lambda job: out.print(f"  measuring {job.method} on {job.dataset} ...", markup=False)
+    )
 
 
 def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from lnlbench.cli.common import console, duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
     from lnlbench.execution.protocol import Event
 
@@ -53,7 +54,7 @@ class Progress:
         self.running: dict[str, Running] = {}
         self.started = time.monotonic()
         self.console = out or console(stderr=True)
-        self._live = None
+        self._live: Live | None = None
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -63,7 +64,9 @@ class Progress:
             self._live.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.__exit__(kind, value, trace)
             self._live = None

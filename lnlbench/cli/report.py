@@ -31,12 +31,16 @@ def report(
     recipe: selection.RecipeOption = selection.DEFAULT_RECIPE,
     plugin: common.PluginOption = None,
     db: common.DbOption = None,
-    also: Annotated[list[str] | None, typer.Option("--also", help="A method below the suite's rows; repeatable.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="A method below the suite's rows; repeatable.")
+    ] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="table, latex, markdown, csv or json.")] = "table",
     stat: Annotated[
         list[str] | None, typer.Option("--stat", help="best, last, last10, valid, auc, last_auc; repeatable.")
     ] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="The published number and the difference beside ours.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="The published number and the difference beside ours.")
+    ] = False,
     ddof: Annotated[int, typer.Option("--ddof", help="1: sample std (n-1). 0: population std, as many papers.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead.")] = None,
 ) -> None:
@@ -44,9 +48,7 @@ def report(
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     store = common.open_existing(db)
     try:
-        tables = [
-            _table(store, plan, stat, compare, ddof) for plan in _plans(store, picked, also or ())
-        ]
+        tables = [_table(store, plan, stat, compare, ddof) for plan in _plans(store, picked, also or ())]
     finally:
         store.close()
     if not tables:

@@ -43,7 +43,9 @@ def run(
     checkpoint_minutes: Annotated[
         float, typer.Option("--checkpoint-minutes", min=0, help="Least minutes between checkpoints; 0: every epoch.")
     ] = 1.0,
-    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on from checkpoints of interrupted jobs.")] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from checkpoints of interrupted jobs.")
+    ] = True,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished jobs once more; old runs stay.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
@@ -109,7 +111,8 @@ def _check_data(jobs: Sequence[Job], folder: Path) -> None:
         info = dataset_info(name)
         if not info.available(folder):
             raise DataError(
-                f"{name}: no data under {folder}. Expected {info.needs}.", f"Run: lnlbench data download {name} --to {folder}"
+                f"{name}: no data under {folder}. Expected {info.needs}.",
+                f"Run: lnlbench data download {name} --to {folder}",
             )
 
 
@@ -136,7 +139,7 @@ def _refuse_slow(todo: Sequence[Job], precision: str) -> None:
     hours = sum(cost.seconds for cost in costs.values())
     raise LnlbenchError(
         f"{len(todo)} jobs at paper scale would take about {common.duration(hours)} on this machine's CPU.",
-        "Use a machine with a GPU, a smaller scale (--scale desk), a filter (--method, --rate, --seed), or --yes to go on.",
+        "Use a machine with a GPU, a smaller --scale, a filter (--method, --rate, --seed), or --yes to go on.",
     )
 
 

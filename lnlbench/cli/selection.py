@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lnlbench.suite import Plan
 
 SuiteOption = Annotated[
-    str | None, typer.Option("--suite", "-s", help="A table or figure: a name of `lnlbench list suites`, or a YAML file.")
+    str | None,
+    typer.Option("--suite", "-s", help="A table or figure: a name of `lnlbench list suites`, or a YAML file."),
 ]
 ScaleOption = Annotated[str | None, typer.Option("--scale", help="paper, desk or smoke. Default: the suite's first.")]
 MethodOption = Annotated[
@@ -68,9 +69,13 @@ class Chosen:
                 settings=self.settings,
             )
         if not self.methods:
-            raise InvalidSetting("nothing is chosen.", "Give --suite NAME (lnlbench list suites) or --method and --dataset.")
+            raise InvalidSetting(
+                "nothing is chosen.", "Give --suite NAME (lnlbench list suites) or --method and --dataset."
+            )
         if len(self.noises) > 1:
-            raise InvalidSetting("without a suite there is one noise at a time.", "Give --noise once, or write a suite.")
+            raise InvalidSetting(
+                "without a suite there is one noise at a time.", "Give --noise once, or write a suite."
+            )
         datasets = self.datasets or ["digits"]
         return adhoc_plan(
             self.methods,

@@ -68,7 +68,9 @@ def measure(job: Job, place: Place) -> Cost:
     return Cost(epochs * (train_size * train + (train_size + test_size) * evaluate), train, evaluate)
 
 
-def measure_all(jobs: Iterable[Job], place: Place, on_measure: Callable[[Job], None] = lambda job: None) -> dict[str, Cost]:
+def measure_all(
+    jobs: Iterable[Job], place: Place, on_measure: Callable[[Job], None] = lambda job: None
+) -> dict[str, Cost]:
     """The cost of each job by its key; jobs that cost the same are measured once."""
     known: dict[tuple[object, ...], Cost] = {}
     costs = {}

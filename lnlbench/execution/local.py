@@ -211,9 +211,13 @@ class LocalEngine:
             failed = [view.key for view in self.store.jobs(given_back) if view.state == "failed"]
             self.summary.failed += failed
             log = log_path(Path(self.config.runs_dir), name)
-            self.on_event(Event("error", name, given_back[0] if given_back else "", {"message": _epitaph(process, log)}))
+            self.on_event(
+                Event("error", name, given_back[0] if given_back else "", {"message": _epitaph(process, log)})
+            )
             if self._barren >= BARREN_LIMIT:
-                raise LnlbenchError(f"{BARREN_LIMIT} workers died before starting a job.", f"Their last words are in {log}.")
+                raise LnlbenchError(
+                    f"{BARREN_LIMIT} workers died before starting a job.", f"Their last words are in {log}."
+                )
             self._spawn(process.slot)
 
     def _wind_down(self) -> None:

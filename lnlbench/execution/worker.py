@@ -152,7 +152,11 @@ class Worker:
             self.store.record_epochs(claim.run_uid, [_epoch_row(record)])
             state["epoch"] = record.epoch + 1
             self.say(
-                "epoch", claim.job_key, epoch=record.epoch + 1, test_accuracy=record.test_accuracy, seconds=record.seconds
+                "epoch",
+                claim.job_key,
+                epoch=record.epoch + 1,
+                test_accuracy=record.test_accuracy,
+                seconds=record.seconds,
             )
 
         path = self._checkpoint_of(claim)

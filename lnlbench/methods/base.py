@@ -32,7 +32,9 @@ class Engine(Protocol):
     generator: torch.Generator
     views: Views
 
-    def batches(self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool) -> Iterator[Batch]: ...
+    def batches(
+        self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool
+    ) -> Iterator[Batch]: ...
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None: ...
 

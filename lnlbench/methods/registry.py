@@ -13,7 +13,7 @@ import importlib.util
 import re
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,16 +49,23 @@ class Expression:
 
 def parse(text: str) -> Expression:
     """The expression of a text such as `sanm(dividemix)`; every slug in it must exist and fit."""
-    match = re.fullmatch(r"([a-z0-9_]+)(?:\((.+)\))?", text.replace(" ", "").lower())
+    match = re.fullmatch(r"([^()]+)(?:\((.+)\))?", text.replace(" ", "").lower())
     if not match:
         raise InvalidSetting(f"method {text!r} is not written as NAME or NAME(HOST).", "Run: lnlbench list methods")
     outer = spec(match[1])
     host = parse(match[2]) if match[2] else None
     if outer.plugin and host is None:
         example = outer.hosts[0] if outer.hosts else "ce"
-        raise InvalidSetting(f"{outer.slug} is a plug-in over a host method.", f"Write for example {outer.slug}({example}).")
+        raise InvalidSetting(
+            f"{outer.slug} is a plug-in over a host method.", f"Write for example {outer.slug}({example})."
+        )
     if host is not None and not outer.plugin:
         raise InvalidSetting(f"{outer.slug} takes no host, so {text!r} has no meaning.")
+    if host is not None and outer.hosts and host.slug not in outer.hosts and (FOLDER / f"{host.slug}.py").is_file():
+        raise InvalidSetting(
+            f"{outer.slug} has no part to play in {host.slug}.",
+            f"It works over: {', '.join(outer.hosts)}, and plug-in files.",
+        )
     return Expression(outer.slug, host)
 
 
@@ -78,7 +85,7 @@ def spec(slug: str) -> MethodSpec:
     return load(slug).spec
 
 
-@lru_cache(maxsize=None)
+@cache
 def read_spec(path: Path) -> MethodSpec:
     """Executes only the statements of a method file that its `SPEC` is built from, and returns it."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
@@ -131,7 +138,9 @@ def load_plugin(path: str | Path) -> list[str]:
 
     path = Path(path).expanduser().resolve()
     if not path.is_file():
-        raise LnlbenchError(f"plug-in file {path} does not exist.", "Give the path of a Python file that defines a method.")
+        raise LnlbenchError(
+            f"plug-in file {path} does not exist.", "Give the path of a Python file that defines a method."
+        )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = f"lnlbench_plugin_{digest[:12]}"
     if name in sys.modules:
@@ -153,11 +162,15 @@ def load_plugin(path: str | Path) -> list[str]:
         if isinstance(value, type) and issubclass(value, Method) and value.__module__ == name and "spec" in vars(value)
     ]
     if not classes:
-        raise LnlbenchError(f"plug-in file {path} defines no method.", "See docs/plugins.md for an example of 30 lines.")
+        raise LnlbenchError(
+            f"plug-in file {path} defines no method.", "See docs/plugins.md for an example of 30 lines."
+        )
     for cls in classes:
         slug = cls.spec.slug
         if (FOLDER / f"{slug}.py").is_file():
-            raise LnlbenchError(f"plug-in file {path}: lnlbench has a method {slug!r} of its own.", "Choose another slug.")
+            raise LnlbenchError(
+                f"plug-in file {path}: lnlbench has a method {slug!r} of its own.", "Choose another slug."
+            )
         _plugins[slug] = cls
     return [cls.spec.slug for cls in classes]
 

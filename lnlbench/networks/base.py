@@ -18,7 +18,7 @@ from lnlbench.errors import InvalidSetting
 class Output(NamedTuple):
     """What a network says of B images.
 
-    logits: (B, C); features: (B, D), what the linear head sees; fmap: (B, M, h, w), the trunk's last map.
+    logits: (B, C) float32; features: (B, D), what the linear head sees; fmap: (B, M, h, w), the trunk's last map.
     """
 
     logits: Tensor
@@ -67,7 +67,8 @@ class Backbone(nn.Module):
         """Logits, features and last map of images (B, 3, H, W); InvalidSetting if they are too small."""
         fmap = self._map(images)
         features = self.pool(fmap)
-        return Output(self.head(features), features, fmap)
+        # In float32 whatever the precision: losses, mixtures and targets are made of these.
+        return Output(self.head(features).float(), features, fmap)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, 3, H, W)."""

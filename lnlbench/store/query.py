@@ -100,7 +100,7 @@ class Queries(Database):
                     by_id[run_id].append(EpochRow(*values))
         missing = [uid for uid in run_uids if uid not in out]
         if missing:
-            raise StoreError(f"no run has the uid {missing[0]!r}.", "See the runs of a job: lnlbench show JOB")
+            raise StoreError(f"no run has the uid {missing[0]!r}.", "See the runs of a job: lnlbench show job KEY")
         return out
 
     def failures(self, keys: Collection[str] | None = None, **filters: Unpack[Filters]) -> list[FailureView]:

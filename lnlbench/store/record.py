@@ -113,7 +113,7 @@ def find_run(connection: Connection, run_uid: str) -> Row[int, str, RunStatus]:
         select(RunRecord.id, RunRecord.job_key, RunRecord.status).where(RunRecord.uid == run_uid).with_for_update()
     ).one_or_none()
     if run is None:
-        raise StoreError(f"no run has the uid {run_uid!r}.", "See the runs of a job: lnlbench show JOB")
+        raise StoreError(f"no run has the uid {run_uid!r}.", "See the runs of a job: lnlbench show job KEY")
     return run
 
 

@@ -37,7 +37,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         raise LnlbenchError(
             f"cannot write the checkpoint {path}: {error}",
-            "Free some space or choose another place with LNLBENCH_RUNS; the run goes on from the last whole checkpoint.",
+            "Free some space, or choose another place with LNLBENCH_RUNS; the last whole checkpoint is kept.",
         ) from error
 
 

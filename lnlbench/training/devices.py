@@ -59,7 +59,9 @@ def place(device: str = "auto", precision: str = "auto") -> Place:
         if not torch.cuda.is_available():
             raise LnlbenchError(f"device {device!r}: this torch sees no CUDA device.", "Run: lnlbench doctor")
         if found.index is not None and found.index >= torch.cuda.device_count():
-            raise LnlbenchError(f"device {device!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0.")
+            raise LnlbenchError(
+                f"device {device!r}: there are {torch.cuda.device_count()} CUDA devices, counted from 0."
+            )
     if found.type == "mps" and not torch.backends.mps.is_available():
         raise LnlbenchError(f"device {device!r} is not available here.", "Use --device cpu.")
     if precision == "auto":

@@ -83,7 +83,7 @@ class Engine:
             torch.manual_seed(derive(self._seed, "weights", self._built))
             module = make()
         self._built += 1
-        return module.to(self.device, memory_format=self.place.memory_format)
+        return module.to(device=self.device, memory_format=self.place.memory_format)  # type: ignore[call-overload]
 
     def network(self, backbone: str | None) -> Backbone:
         """The recipe's network, or the named one."""
@@ -104,17 +104,13 @@ class Engine:
         """An optimiser of its own for one module; without a schedule its rate stays."""
         self._settings[id(net)] = (optimizer, schedule)
 
-    def batches(
-        self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool
-    ) -> Iterator[Batch]:
-        """One pass in random order; see Method.batches. The last partial batch is kept unless drop_last."""
+    def batches(self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool) -> Iterator[Batch]:
+        """One pass in random order; see Method.batches. Which batches there are, `batch_bounds` says."""
         order = self._order(subset)
         if shuffle:
             order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
-        size = batch_size or self.recipe.batch_size
-        last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
-        for start in range(0, last, size):
-            yield self._batch(order[start : start + size])
+        for start, stop in batch_bounds(len(order), batch_size or self.recipe.batch_size, drop_last):
+            yield self._batch(order[start:stop])
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
@@ -132,12 +128,13 @@ class Engine:
         if self._schedule_of(net).per == "iteration":
             self._move(name, net, optimizer, steps)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if edit is not None:
-            edit()
-        if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(net.parameters(), self.recipe.clip_norm)
-        optimizer.step()
+        with torch.autocast(self.device.type, enabled=False):
+            loss.backward()
+            if edit is not None:
+                edit()
+            if self.recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), self.recipe.clip_norm)
+            optimizer.step()
         value = loss.detach()
         self._bad |= ~torch.isfinite(value)
         self._loss_sum += value
@@ -240,3 +237,22 @@ class Engine:
         rate = set_rate(optimizer, settings, self._schedule_of(net), position, self._stage[2])
         if id(net) not in self._settings:
             self.lr = rate
+
+
+def batch_bounds(count: int, size: int, drop_last: bool) -> Iterator[tuple[int, int]]:
+    """Where the batches of `count` samples start and stop.
+
+    A partial batch at the end is dropped on request unless it is the only one, and a lone last sample joins the
+    batch before it: batch norm cannot train on one value.
+    """
+    whole = count // size
+    if whole == 0:
+        stops = [count] if count else []
+    else:
+        stops = [size * (i + 1) for i in range(whole)]
+        rest = count - size * whole
+        if rest == 1 and not drop_last:
+            stops[-1] = count
+        elif rest and not drop_last:
+            stops.append(count)
+    return zip([0, *stops[:-1]], stops, strict=True)
