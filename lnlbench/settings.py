@@ -51,7 +51,7 @@ class Settings:
     kind: ClassVar[str] = "setting"
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = _hints(type(self))  # type: ignore[arg-type]
         for field in dataclasses.fields(self):
             value = _conform(getattr(self, field.name), hints[field.name], self._where(field.name))
             _check_range(value, field.metadata, self._where(field.name))
@@ -112,7 +112,7 @@ class Settings:
             rows.append(
                 {
                     "name": field.name,
-                    "type": type_name(_hints(cls)[field.name]),
+                    "type": type_name(_hints(cls)[field.name]),  # type: ignore[arg-type]
                     "default": None if default is dataclasses.MISSING else _plain(default),
                     "range": _range_text(field.metadata),
                     "doc": field.metadata.get("doc", ""),
