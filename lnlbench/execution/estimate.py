@@ -16,7 +16,7 @@ from lnlbench.data.catalogue import dataset_info, normalisation
 from lnlbench.job import Job
 from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place
-from lnlbench.training.trainer import open_run
+from lnlbench.training.trainer import OpenRun, open_run
 
 STEPS = 3
 """Training steps that are timed, after as many to warm up."""
@@ -49,21 +49,13 @@ def measure(job: Job, place: Place) -> Cost:
     train_size = min(info.train, job.recipe.train_subset or info.train)
     test_size = min(info.test, job.recipe.test_subset or info.test)
     samples = min(train_size, job.recipe.batch_size * 2 * STEPS)
-    run = open_run(job, _stand_in(job, samples), place)
-    stage = run.method.stages()[-1]
-    run.engine.begin_stage(stage.optimizer, stage.schedule, stage.epochs)
-    last = stage.epochs - 1
-
-    def epoch() -> None:
-        run.engine.begin_epoch(run.method, last)
-        with place.autocast():
-            stage.train(last)
-
+    run = open_run(job, stand_in(job, samples), place)
+    epoch = last_epoch(run)
     epoch()
-    train = _timed(epoch, place) / samples
+    train = timed(epoch, place) / samples
     with place.autocast():
         run.evaluator.evaluate(run.method)
-        evaluate = _timed(lambda: run.evaluator.evaluate(run.method), place) / (2 * samples)
+        evaluate = timed(lambda: run.evaluator.evaluate(run.method), place) / (2 * samples)
     epochs = sum(stage.epochs for stage in run.method.stages())
     return Cost(epochs * (train_size * train + (train_size + test_size) * evaluate), train, evaluate)
 
@@ -83,7 +75,21 @@ def measure_all(
     return costs
 
 
-def _timed(work: Callable[[], object], place: Place) -> float:
+def last_epoch(run: OpenRun) -> Callable[[], None]:
+    """The last epoch of a run's last stage, as something to call: what its method does once past its warm-up."""
+    stage = run.method.stages()[-1]
+    run.engine.begin_stage(stage.optimizer, stage.schedule, stage.epochs)
+
+    def epoch() -> None:
+        run.engine.begin_epoch(run.method, stage.epochs - 1)
+        with run.place.autocast():
+            stage.train(stage.epochs - 1)
+
+    return epoch
+
+
+def timed(work: Callable[[], object], place: Place) -> float:
+    """Seconds that a piece of work takes, the device's queue included."""
     _wait(place)
     started = time.perf_counter()
     work()
@@ -98,7 +104,7 @@ def _wait(place: Place) -> None:
         torch.cuda.synchronize(place.device)
 
 
-def _stand_in(job: Job, samples: int) -> Prepared:
+def stand_in(job: Job, samples: int) -> Prepared:
     """Random images of the data set's size with labels of which a third are wrong."""
     info = dataset_info(job.dataset)
     rng = np.random.default_rng(0)

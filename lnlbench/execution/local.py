@@ -6,6 +6,7 @@ step. Two dispatchers on one database share the work, for each claim is the stor
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -26,8 +27,10 @@ from lnlbench.store import Store
 
 GRACE_SECONDS = 60.0
 """How long workers may take to stop before they are ended."""
+LOOK_SECONDS = 0.2
+"""How often the dispatcher looks whether its workers live, however much they say."""
 BARREN_LIMIT = 3
-"""Workers that may die in a row without having started a job."""
+"""Workers that may die in a row without having had a job."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class LocalEngine:
         self._events: queue.Queue[Event] = queue.Queue()
         self._processes: dict[str, _Process] = {}
         self._barren = 0
+        self._looked = 0.0
 
     def run(self) -> Summary:
         """Returns when all jobs are finished, or after Ctrl-C when all workers have stopped."""
@@ -170,10 +174,16 @@ class LocalEngine:
         self._processes[name] = _Process(config, slot, self._events)
 
     def _step(self) -> None:
-        try:
-            self._hear(self._events.get(timeout=0.2))
-        except queue.Empty:
+        with contextlib.suppress(queue.Empty):
+            self._hear(self._events.get(timeout=LOOK_SECONDS))
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._bury()
+            self._looked = time.monotonic()
+
+    def _hear_all(self) -> None:
+        """What has been said so far: a worker that has ended may have finished its job, or in order."""
+        while not self._events.empty():
+            self._hear(self._events.get())
 
     def _hear(self, event: Event) -> None:
         process = self._processes.get(event.worker)
@@ -200,23 +210,24 @@ class LocalEngine:
             if process.process.poll() is None:
                 continue
             process.reader.join(timeout=5)
-            if not self._events.empty():
-                return
+            self._hear_all()
             del self._processes[name]
             if process.in_order:
                 continue
             self.summary.deaths += 1
-            self._barren += not process.started_job
             given_back = self.store.release(worker=name)
-            failed = [view.key for view in self.store.jobs(given_back) if view.state == "failed"]
-            self.summary.failed += failed
+            # A job that kills its workers uses up its attempts; only workers without a job could die for ever.
+            self._barren = 0 if given_back or process.started_job else self._barren + 1
             log = log_path(Path(self.config.runs_dir), name)
-            self.on_event(
-                Event("error", name, given_back[0] if given_back else "", {"message": _epitaph(process, log)})
-            )
+            epitaph = f"worker {name} {_how_it_ended(process)}, its log: {log}"
+            for view in self.store.jobs(given_back):
+                lost = {"status": "lost", "state": view.state, "label": view.job.label(), "error": epitaph}
+                self._hear(Event("end", name, view.key, lost))
+            if not given_back:
+                self.on_event(Event("error", name, "", {"message": epitaph}))
             if self._barren >= BARREN_LIMIT:
                 raise LnlbenchError(
-                    f"{BARREN_LIMIT} workers died before starting a job.", f"Their last words are in {log}."
+                    f"{BARREN_LIMIT} workers in a row died without having had a job.", f"Last words, if any: {log}."
                 )
             self._spawn(process.slot)
 
@@ -230,11 +241,18 @@ class LocalEngine:
                 try:
                     self._hear(self._events.get(timeout=0.2))
                 except queue.Empty:
-                    for name, process in list(self._processes.items()):
-                        if process.process.poll() is not None:
-                            del self._processes[name]
+                    self._dismiss()
         except KeyboardInterrupt:
             return
+
+    def _dismiss(self) -> None:
+        """Removes workers that have ended, whatever way, and gives back what they still held."""
+        for name, process in list(self._processes.items()):
+            if process.process.poll() is not None:
+                process.reader.join(timeout=5)
+                self._hear_all()
+                self.store.release(worker=name)
+                del self._processes[name]
 
     def _kill(self) -> None:
         for name, process in self._processes.items():
@@ -245,7 +263,6 @@ class LocalEngine:
         self._processes.clear()
 
 
-def _epitaph(process: _Process, log: Path) -> str:
+def _how_it_ended(process: _Process) -> str:
     code = process.process.returncode
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return f"a worker {how}; its job goes back to the queue. Its log: {log}"
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"

@@ -101,11 +101,15 @@ class Worker:
         except LeaseLost:
             raise
         except Exception as error:
-            # A message for the user will be the same at the next attempt; anything else may not.
-            final = isinstance(error, LnlbenchError)
+            # A message for the user will be the same at the next attempt; anything else, a busy database too, may not.
+            final = isinstance(error, LnlbenchError) and not isinstance(error, StoreError)
             text = str(error) if final else f"{type(error).__name__}: {error}"
             job_state = self.store.finish(
-                claim.run_uid, "failed", error=text, traceback=traceback.format_exc(), retry=not final
+                claim.run_uid,
+                "failed",
+                error=text,
+                traceback=None if final else traceback.format_exc(),
+                retry=not final,
             )
             self._free_memory()
             return "failed", {"state": job_state, "error": text}
