@@ -12,7 +12,7 @@ from math import log, pi
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lnlbench.errors import unknown_name
 
@@ -24,6 +24,29 @@ def normalised(losses: Tensor) -> Tensor:
     low, high = losses.min(), losses.max()
     span = high - low
     return (losses - low) / torch.where(span > 0, span, torch.ones_like(span))
+
+
+class LossMixture(nn.Module):
+    """Which labels are clean, by a network's losses over the last epochs; its history is part of the checkpoint.
+
+    history: (window, N), the last `window` vectors of normalised losses, NaN before there were any.
+    """
+
+    history: Tensor
+
+    def __init__(self, num_samples: int, window: int = 1) -> None:
+        super().__init__()
+        self.register_buffer("history", torch.full((window, num_samples), torch.nan))
+
+    @property
+    def started(self) -> bool:
+        """Whether a posterior has been asked for."""
+        return not bool(self.history[-1].isnan().any())
+
+    def posterior(self, losses: Tensor, seed: int) -> Tensor:
+        """Adds this epoch's losses (N,) and returns `clean_posterior` of the window's mean, (N,)."""
+        self.history.copy_(torch.cat([self.history[1:], normalised(losses)[None]]))
+        return clean_posterior(self.history.nanmean(0), seed=seed)
 
 
 def clean_posterior(

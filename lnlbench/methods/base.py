@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lnlbench.data.task import Batch, Task
@@ -174,6 +175,10 @@ class Method(nn.Module):
     def scores(self, fn: Callable[[Batch], Tensor], subset: Tensor | None = None) -> Tensor:
         """`fn` over the training set in order, in large batches, in eval mode without gradient: (N, ...) float32."""
         return self.engine.scores(self, fn, subset)
+
+    def losses(self, net: Backbone) -> Tensor:
+        """(N,) cross-entropy of every given label under a network, on plain views in eval mode."""
+        return self.scores(lambda batch: F.cross_entropy(net(batch.plain()), batch.labels, reduction="none"))
 
     def rows(
         self,

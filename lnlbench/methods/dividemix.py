@@ -6,7 +6,6 @@ which is what the published tables were made with: B labelled and B unlabelled s
 each, guesses in train mode with batch statistics. 300 epochs as the paper says; the code's loop has 301.
 """
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from lnlbench.data.task import Batch
 from lnlbench.learning.losses import confidence_penalty, prior_penalty, soft_cross_entropy
-from lnlbench.learning.mixtures import clean_posterior, normalised
+from lnlbench.learning.mixtures import LossMixture
 from lnlbench.learning.mixup import draw_lambda, mix
 from lnlbench.learning.pseudo_labels import sharpen
 from lnlbench.learning.ramps import linear_rampup
@@ -75,20 +74,20 @@ SPEC = MethodSpec(
 
 
 class DivideMix(Method):
-    """Li, Socher, Hoi (2020), Algorithm 1. `clean` holds w of both networks, `history` their last losses."""
+    """Li, Socher, Hoi (2020), Algorithm 1. `clean` holds w of both networks: (2, N)."""
 
     spec = SPEC
     lends_clean = True
     nets: Any
+    mixtures: Any
     clean: Tensor
-    history: Tensor
     corrected: Tensor
 
     def setup(self) -> None:
         n = self.task.num_samples
         self.nets = nn.ModuleList([self.network(), self.network()])
         self.register_buffer("clean", torch.ones(2, n, device=self.device))
-        self.register_buffer("history", torch.full((2, self.hp.loss_window, n), torch.nan, device=self.device))
+        self.mixtures = nn.ModuleList(LossMixture(n, self.hp.loss_window) for _ in self.nets)
         self.register_buffer("corrected", self.task.noisy_labels.clone())
 
     def train_epoch(self, epoch: int) -> None:
@@ -115,14 +114,8 @@ class DivideMix(Method):
 
     def divide(self) -> None:
         """Co-divide: w_i, the posterior of the low-loss component, from each network (Sec. 3.1)."""
-        for k, net in enumerate(self.nets):
-            losses = self.scores(partial(self.losses, net))
-            self.history[k] = torch.cat([self.history[k, 1:], normalised(losses)[None]])
-            self.clean[k] = clean_posterior(self.history[k].nanmean(0), seed=int(self.rng.integers(2**31)))
-
-    def losses(self, net: Backbone, batch: Batch) -> Tensor:
-        """(B,) cross-entropy of the given labels on plain views."""
-        return F.cross_entropy(net(batch.plain()), batch.labels, reduction="none")
+        for k, (net, mixture) in enumerate(zip(self.nets, self.mixtures, strict=True)):
+            self.clean[k] = mixture.posterior(self.losses(net), seed=int(self.rng.integers(2**31)))
 
     def mixmatch(self, epoch: int, net: Backbone, other: Backbone, clean: Tensor) -> None:
         """Trains `net` for an epoch with the split of the other network (Algorithm 1, lines 7 to 25)."""
@@ -182,7 +175,7 @@ class DivideMix(Method):
 
     def clean_score(self) -> Tensor | None:
         """w of Sec. 3.1, the mean over both networks; in warm-up the default."""
-        return None if bool(self.history.isnan().all()) else self.clean.mean(0)
+        return self.clean.mean(0) if self.mixtures[0].started else None
 
     def selected(self) -> Tensor:
         return self.clean.mean(0) > self.hp.p_threshold

@@ -14,12 +14,10 @@ from functools import partial
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lnlbench.data.task import Batch
 from lnlbench.learning import masking
-from lnlbench.learning.mixtures import clean_posterior, normalised
+from lnlbench.learning.mixtures import LossMixture
 from lnlbench.methods.base import Plugin
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, Row, dataclass, setting
 from lnlbench.networks.base import Backbone, Output
@@ -91,11 +89,10 @@ SPEC = MethodSpec(
 
 
 class SANM(Plugin):
-    """Tu et al. (2023), Algorithm 1. `clean` holds G of each network: (K, N), `history` its last losses."""
+    """Tu et al. (2023), Algorithm 1. `clean` holds G of each network: (K, N)."""
 
     spec = SPEC
     clean: Tensor
-    history: Tensor
 
     def setup(self) -> None:
         self.nets = list(self.host.backbones().values())
@@ -108,9 +105,7 @@ class SANM(Plugin):
             net.decoder = self.build(partial(build_decoder, net.map_shape(size), size, kind))
             net.trunk.register_forward_hook(partial(self.remember, net))
         self.register_buffer("clean", torch.ones(len(self.nets), n, device=self.device))
-        self.register_buffer(
-            "history", torch.full((len(self.nets), self.hp.loss_window, n), torch.nan, device=self.device)
-        )
+        self.mixtures = nn.ModuleList(LossMixture(n, self.hp.loss_window) for _ in self.nets)
         warm_up = getattr(self.host.hp, "warmup_epochs", 10 if self.task.num_classes <= 10 else 20)
         self.start = warm_up if self.hp.start_epoch is None else self.hp.start_epoch
         self.active = False
@@ -119,14 +114,8 @@ class SANM(Plugin):
         """From `start` on: G, where the host has none of its own (Eq. 2 uses it)."""
         self.active = epoch >= self.start
         if self.active and not self.host.lends_clean:
-            for k, net in enumerate(self.nets):
-                losses = self.scores(partial(self.losses, net))
-                self.history[k] = torch.cat([self.history[k, 1:], normalised(losses)[None]])
-                self.clean[k] = clean_posterior(self.history[k].nanmean(0), seed=int(self.rng.integers(2**31)))
-
-    def losses(self, net: Backbone, batch: Batch) -> Tensor:
-        """(B,) cross-entropy of the given labels on plain views."""
-        return F.cross_entropy(net(batch.plain()), batch.labels, reduction="none")
+            for k, (net, mixture) in enumerate(zip(self.nets, self.mixtures, strict=True)):
+                self.clean[k] = mixture.posterior(self.losses(net), seed=int(self.rng.integers(2**31)))
 
     @torch.no_grad()
     def rows(

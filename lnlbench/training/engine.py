@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -105,12 +106,14 @@ class Engine:
         self._settings[id(net)] = (optimizer, schedule)
 
     def batches(self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool) -> Iterator[Batch]:
-        """One pass in random order; see Method.batches. Which batches there are, `batch_bounds` says."""
+        """One pass in random order; see Method.batches. The last partial batch is kept unless drop_last."""
         order = self._order(subset)
         if shuffle:
             order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
-        for start, stop in batch_bounds(len(order), batch_size or self.recipe.batch_size, drop_last):
-            yield self._batch(order[start:stop])
+        size = batch_size or self.recipe.batch_size
+        last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
+        for start in range(0, last, size):
+            yield self._batch(order[start : start + size])
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
@@ -237,22 +240,3 @@ class Engine:
         rate = set_rate(optimizer, settings, self._schedule_of(net), position, self._stage[2])
         if id(net) not in self._settings:
             self.lr = rate
-
-
-def batch_bounds(count: int, size: int, drop_last: bool) -> Iterator[tuple[int, int]]:
-    """Where the batches of `count` samples start and stop.
-
-    A partial batch at the end is dropped on request unless it is the only one, and a lone last sample joins the
-    batch before it: batch norm cannot train on one value.
-    """
-    whole = count // size
-    if whole == 0:
-        stops = [count] if count else []
-    else:
-        stops = [size * (i + 1) for i in range(whole)]
-        rest = count - size * whole
-        if rest == 1 and not drop_last:
-            stops[-1] = count
-        elif rest and not drop_last:
-            stops.append(count)
-    return zip([0, *stops[:-1]], stops, strict=True)
