@@ -111,8 +111,9 @@ class Progress:
         elif values.get("state") == "failed":
             self.ended["failed"] += 1
             self._line(f"FAILED {label}: {str(values.get('error')).splitlines()[0]}", style="red")
-        elif status == "failed":
-            self._line(f"again {label}: {str(values.get('error')).splitlines()[0]}", style="yellow")
+        elif status in ("failed", "lost"):
+            word = "again" if values.get("state") == "queued" else "lost "
+            self._line(f"{word} {label}: {str(values.get('error')).splitlines()[0]}", style="yellow")
 
     def _line(self, text: str, style: str | None = None) -> None:
         from rich.text import Text

@@ -85,7 +85,7 @@ def _failures(store: Store, keys: list[str] | None, as_json: bool) -> None:
             markup=False,
         )
         out.print(f"  {failure.error}", markup=False)
-        if failure.traceback and "LnlbenchError" not in failure.traceback:
+        if failure.traceback:
             out.print("\n".join("  | " + line for line in failure.traceback.rstrip().splitlines()), markup=False)
         if failure.log_path:
             out.print(f"  log: {failure.log_path}", markup=False)
