@@ -31,7 +31,9 @@ RateOption = Annotated[list[float] | None, typer.Option("--rate", "-r", help="On
 SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A hyperparameter or recipe setting, lambda_u=0, epochs=5, lr=0.1; repeatable."),
+    typer.Option(
+        "--set", help="A hyperparameter, recipe or noise setting: lambda_u=0, epochs=5, noise.seed=3; repeatable."
+    ),
 ]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Without a suite: the recipe, by its name.")]
 DEFAULT_RECIPE = "sanm-cifar"
@@ -57,7 +59,14 @@ class Chosen:
         from lnlbench.suite import adhoc_plan, load_suite
 
         scale = scale or self.checked_scale()
+        settings = {name: value for name, value in self.settings.items() if not name.startswith("noise.")}
+        noise = {name.removeprefix("noise."): v for name, v in self.settings.items() if name.startswith("noise.")}
         if self.suite is not None:
+            if noise:
+                raise InvalidSetting(
+                    f"--set noise.{min(noise)} is for runs without a suite.",
+                    "A suite's noise is in its YAML file: noise: {...}.",
+                )
             return load_suite(self.suite).plan(
                 scale,
                 methods=self.methods,
@@ -66,7 +75,7 @@ class Chosen:
                 noises=self.noises,
                 rates=self.rates,
                 seeds=self.seeds,
-                settings=self.settings,
+                settings=settings,
             )
         if not self.methods:
             raise InvalidSetting(
@@ -80,12 +89,12 @@ class Chosen:
         return adhoc_plan(
             self.methods,
             datasets,
-            self.noises[0] if self.noises else "symmetric",
+            {**noise, "name": self.noises[0] if self.noises else "symmetric"},
             self.rates or _default_rates(self.noises),
             self.seeds or [1],
             scale or ("smoke" if list(datasets) == ["digits"] else "paper"),
             self.recipe,
-            self.settings,
+            settings,
         )
 
     def checked_scale(self) -> Scale | None:
