@@ -237,8 +237,8 @@ def empty_split(bench: Bench) -> None:
             bench.on(bench.data, hyperparameters=chosen)
 
 
-def last_batch_of_one(bench: Bench) -> None:
-    """Takes a last batch of a single sample."""
+def one_sample_over(bench: Bench) -> None:
+    """Takes one sample more than whole batches hold, so that the last batch has a size of its own."""
     bench.on(synthetic(samples=33), recipe={"batch_size": 16})
 
 
@@ -266,7 +266,7 @@ CHECKS: dict[str, Callable[[Bench], None]] = {
         missing_class,
         clean_labels,
         empty_split,
-        last_batch_of_one,
+        one_sample_over,
         fewer_samples_than_batch,
     )
 }

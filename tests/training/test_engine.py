@@ -172,10 +172,10 @@ def test_a_module_may_have_an_optimiser_of_its_own() -> None:
     engine, pair = opened(schedule={"name": "linear"})
     engine.configure(pair.b, Optimizer.from_dict({**SGD, "lr": 0.5}), None)
     engine.begin_epoch(pair, 2)
-    engine.learn(total(pair.b), pair.b, None)
-    assert pair.b.weight[0, 0].item() == pytest.approx(0.5)
     engine.learn(total(pair.a), pair.a, None)
     assert pair.a.weight[0, 0].item() == pytest.approx(0.5)
+    engine.learn(total(pair.b), pair.b, None)
+    assert pair.b.weight[0, 0].item() == pytest.approx(0.5)
     engine.begin_epoch(pair, 3)
     assert engine.lr == pytest.approx(0.25), "the recipe's rate is the one that is recorded"
     engine.learn(total(pair.b), pair.b, None)

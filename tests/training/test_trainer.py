@@ -52,8 +52,8 @@ class DivergesAtOnce(DivergesAt):
     at = 0
 
 
-class TwoStages(Toy):
-    """A first stage that does not count, then a second one whose network starts from the first one's average."""
+class Stages(Toy):
+    """A stage that does not count, then two that each begin with a network between a new and the last one."""
 
     def setup(self) -> None:
         super().setup()
@@ -64,7 +64,8 @@ class TwoStages(Toy):
         adam = Optimizer("adam", 1e-3, weight_decay=0.0)
         return [
             Stage("pretrain", 2, self.train_epoch, counts=False, optimizer=adam),
-            Stage("finetune", 3, self.noisy_epoch, begin=self.renew, schedule=Schedule("cosine")),
+            Stage("finetune", 2, self.noisy_epoch, begin=self.renew, schedule=Schedule("linear")),
+            Stage("round", 1, self.noisy_epoch, begin=self.renew),
         ]
 
     def renew(self) -> None:
@@ -189,20 +190,20 @@ def _bag(*splits) -> list[tuple]:
 
 def test_stages_are_walked_in_order_and_only_counting_ones_make_the_result(job) -> None:
     seen = []
-    outcome = train(job(TwoStages), DATA, CPU, on_built=seen.append)
+    outcome = train(job(Stages), DATA, CPU, on_built=seen.append)
     records = outcome.records
-    assert [r.stage for r in records] == ["pretrain"] * 2 + ["finetune"] * 3
+    assert [r.stage for r in records] == ["pretrain", "pretrain", "finetune", "finetune", "round"]
     assert [r.epoch for r in records] == [0, 1, 2, 3, 4]
     assert outcome.result == summarise(records)
     assert outcome.result.best_epoch >= 2
-    assert int(seen[0].begun) == 1
-    assert [r.lr for r in records] == pytest.approx([1e-3, 1e-3, 0.02, 0.015, 0.005])
+    assert int(seen[0].begun) == 2
+    assert [r.lr for r in records] == pytest.approx([1e-3, 1e-3, 0.02, 0.01, 0.02])
 
 
 def test_every_stage_has_fresh_optimisers(job) -> None:
     kinds = []
 
-    class Looks(TwoStages):
+    class Looks(Stages):
         def step(self, net=None, weight=1.0) -> None:
             super().step(net, weight)
             kinds.append({type(optimizer).__name__ for optimizer in self.engine._optimizers.values()})
@@ -221,7 +222,7 @@ RESUMED = [
     ("dividemix", {"loss_window": 2}, {}),
     ("sanm(ce)", {}, {}),
     ("sanm(dividemix)", {}, {}),
-    (TwoStages, {}, {}),
+    (Stages, {}, {}),
 ]
 
 
@@ -259,9 +260,9 @@ def same_run(whole: Trace, resumed: Trace) -> None:
     assert [name for name, value in whole.answers.items() if (value is None) != (resumed.answers[name] is None)] == []
 
 
-@pytest.mark.parametrize("done", [1, 2, 3])
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
 def test_a_stage_boundary_is_crossed_exactly_once(job, tmp_path, done: int) -> None:
-    made = job(TwoStages)
+    made = job(Stages)
     whole = observe(made, DATA, CPU)
     path, finished = tmp_path / "job.pt", []
     with pytest.raises(Interrupted):
@@ -275,7 +276,7 @@ def test_a_stage_boundary_is_crossed_exactly_once(job, tmp_path, done: int) -> N
         )
     final = observe(made, DATA, CPU, path=path)
     assert final.outcome.start_epoch == done
-    assert int(final.method.begun) == 1
+    assert int(final.method.begun) == 2
     same_run(whole, final)
 
 
