@@ -146,4 +146,8 @@ class Progress:
                 f"{job.rate:,.0f} images/s" if job.rate else "",
                 "" if job.left is None else f"{duration(job.left)} left",
             )
-        return Group(ProgressBar(total=self.total, completed=self.before + work, width=60), head, table)
+        if not self.running:
+            table.add_row(Text("workers are starting ..." if not finished else ""))
+        top = Table.grid(padding=(0, 2))
+        top.add_row(ProgressBar(total=self.total, completed=self.before + work, width=40), head)
+        return Group(top, table)

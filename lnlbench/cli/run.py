@@ -210,4 +210,4 @@ def _list_jobs(plan: Plan, url: str, as_json: bool) -> None:
     out = common.console()
     for row in rows:
         out.print(f"{row['key'][:12]}  {row['state']:<8}  {row['job']}", markup=False)
-    out.print(f"{len(rows)} jobs at {plan.scale} scale.", markup=False)
+    out.print(f"{len(rows)} {'job' if len(rows) == 1 else 'jobs'} at {plan.scale} scale.", markup=False)
