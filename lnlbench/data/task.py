@@ -38,11 +38,12 @@ class Task:
         return len(self.noisy_labels)
 
     def need(self, name: str) -> Any:
-        """The value of a declared need, such as `noise_rate`; UndeclaredNeed if it was not declared."""
+        """The value of a declared need, such as `noise_rate`; UndeclaredNeed if it was not declared, or if this
+        job has no such thing (human labels have no transition matrix)."""
         if name not in self.granted:
             raise UndeclaredNeed(
-                f"this method reads {name!r} without having declared it.",
-                f"Add it to its spec: needs=({name!r},). It becomes a dagger on the method's row in every table.",
+                f"this method reads {name!r}, which it has not declared or which this noise does not have.",
+                f"Declare it in the spec, needs=({name!r},): it becomes a dagger on the method's row in every table.",
             )
         return self.granted[name]
 

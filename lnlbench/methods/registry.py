@@ -61,6 +61,10 @@ def parse(text: str) -> Expression:
         )
     if host is not None and not outer.plugin:
         raise InvalidSetting(f"{outer.slug} takes no host, so {text!r} has no meaning.")
+    if host is not None and spec(host.slug).plugin:
+        raise InvalidSetting(
+            f"{text!r} puts a plug-in over a plug-in.", f"{outer.slug} works over a method, {outer.slug}(ce)."
+        )
     if host is not None and outer.hosts and host.slug not in outer.hosts and (FOLDER / f"{host.slug}.py").is_file():
         raise InvalidSetting(
             f"{outer.slug} has no part to play in {host.slug}.",

@@ -11,7 +11,7 @@ reading that shows the published gap of best and last.
 
 from collections import defaultdict
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +93,7 @@ class SANM(Plugin):
 
     spec = SPEC
     clean: Tensor
+    mixtures: Any
 
     def setup(self) -> None:
         self.nets = list(self.host.backbones().values())

@@ -24,6 +24,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     when the disk is full or the folder cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left_by_a_crash in path.parent.glob(f"{path.name}*.tmp"):
+            left_by_a_crash.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
             try:
                 torch.save({"format": FORMAT, **state}, file)

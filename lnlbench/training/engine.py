@@ -63,7 +63,7 @@ class Engine:
         self.lr = 0.0
         self._seed = streams.seed
         self._built = 0
-        self._settings: dict[int, tuple[Optimizer, Schedule | None]] = {}
+        self._settings: dict[nn.Module, tuple[Optimizer, Schedule | None]] = {}
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending: dict[str, Any] = {}
         self._names: dict[int, str] = {}
@@ -102,7 +102,7 @@ class Engine:
 
     def configure(self, net: nn.Module, optimizer: Optimizer, schedule: Schedule | None) -> None:
         """An optimiser of its own for one module; without a schedule its rate stays."""
-        self._settings[id(net)] = (optimizer, schedule)
+        self._settings[net] = (optimizer, schedule)
 
     def batches(self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool) -> Iterator[Batch]:
         """One pass in random order; see Method.batches. The last partial batch is kept unless drop_last."""
@@ -219,7 +219,7 @@ class Engine:
 
     def _optimizer(self, name: str, net: nn.Module) -> torch.optim.Optimizer:
         if name not in self._optimizers:
-            settings, _ = self._settings.get(id(net), (self._stage[0], None))
+            settings, _ = self._settings.get(net, (self._stage[0], None))
             optimizer = make_optimizer(settings, net.parameters())
             if name in self._pending:
                 optimizer.load_state_dict(self._pending.pop(name))
@@ -228,14 +228,14 @@ class Engine:
         return self._optimizers[name]
 
     def _schedule_of(self, net: nn.Module) -> Schedule:
-        if id(net) in self._settings:
-            return self._settings[id(net)][1] or Schedule(name="constant")
+        if net in self._settings:
+            return self._settings[net][1] or Schedule(name="constant")
         return self._stage[1]
 
     def _move(self, name: str, net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
-        settings = self._settings.get(id(net), (self._stage[0], None))[0]
+        settings = self._settings.get(net, (self._stage[0], None))[0]
         per_epoch = max(1, math.ceil(len(self.noisy_labels) / self.recipe.batch_size))
         position = self._epoch + min(steps / per_epoch, 1.0)
         rate = set_rate(optimizer, settings, self._schedule_of(net), position, self._stage[2])
-        if id(net) not in self._settings:
+        if net not in self._settings:
             self.lr = rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from lnlbench.resolve import hyperparameters, needs
 from lnlbench.training import checkpoint
 from lnlbench.training.data import Prepared
 from lnlbench.training.devices import Place, make_deterministic, peak_memory_mb
-from lnlbench.training.engine import Diverged, Engine
+from lnlbench.training.engine import Diverged, Engine, Interrupted
 from lnlbench.training.evaluate import Evaluator
 from lnlbench.training.seeds import Streams
 
@@ -176,6 +177,7 @@ class _Loop:
             "precision": run.place.precision,
         }
         self.saved_at = time.monotonic()
+        self.unsaved: dict[str, Any] | None = None
 
     def run(self, on_resume: Callable[[list[EpochRecord]], None], on_ready: Callable[[Engine, int], None]) -> Outcome:
         stages = self.method.stages()
@@ -199,6 +201,10 @@ class _Loop:
                     self._epoch(stage.name, stage.counts, stage.train, epoch)
                     last = number == len(stages) - 1 and epoch == stage.epochs - 1
                     self._save((number, epoch + 1) if epoch + 1 < stage.epochs else (number + 1, 0), last)
+        except Interrupted:
+            if self.path is not None and self.unsaved is not None:
+                checkpoint.save(self.path, self.unsaved)
+            raise
         except Diverged as error:
             return Outcome("diverged", summarise(self.records), self.records, start, str(error))
         return Outcome("done", summarise(self.records), self.records, start)
@@ -227,19 +233,22 @@ class _Loop:
         self.on_epoch(record)
 
     def _save(self, position: tuple[int, int], last: bool) -> None:
-        if self.path is None or last or time.monotonic() - self.saved_at < 60 * self.minutes:
+        if self.path is None or last:
             return
-        checkpoint.save(
-            self.path,
-            {
-                "inputs": self.inputs,
-                "position": list(position),
-                "method": self.method.state_dict(),
-                "engine": self.engine.state(),
-                "streams": self.streams.state(),
-                "records": [asdict(record) for record in self.records],
-            },
-        )
+        state = {
+            "inputs": self.inputs,
+            "position": list(position),
+            "method": self.method.state_dict(),
+            "engine": self.engine.state(),
+            "streams": self.streams.state(),
+            "records": [asdict(record) for record in self.records],
+        }
+        if time.monotonic() - self.saved_at < 60 * self.minutes:
+            # Epochs this short belong to small networks: a copy in memory, should the run be interrupted.
+            self.unsaved = deepcopy(state)
+            return
+        checkpoint.save(self.path, state)
+        self.unsaved = None
         self.saved_at = time.monotonic()
 
     def _resume(self) -> tuple[int, int]:

@@ -335,6 +335,23 @@ def test_checkpoints_are_as_far_apart_as_asked_and_none_follows_the_last_epoch(j
     assert torch.load(path, weights_only=True)["position"] == [0, 2]
 
 
+def test_an_interrupted_run_loses_no_finished_epoch_however_rare_its_checkpoints(job, tmp_path) -> None:
+    path, told = tmp_path / "job.pt", []
+    with pytest.raises(Interrupted):
+        train(
+            job(Toy),
+            DATA,
+            CPU,
+            checkpoint_path=path,
+            checkpoint_minutes=10,
+            on_epoch=told.append,
+            stop=lambda: len(told) == 2,
+        )
+    again = train(job(Toy), DATA, CPU, checkpoint_path=path)
+    assert again.start_epoch == 2
+    assert numbers(again) == numbers(train(job(Toy), DATA, CPU))
+
+
 def test_prepared_data_is_left_as_it_was(job) -> None:
     images, given = DATA.train.images.copy(), DATA.train.given.copy()
     train(job("dividemix"), DATA, CPU)
