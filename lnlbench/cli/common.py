@@ -16,7 +16,7 @@ from lnlbench.errors import InvalidSetting, LnlbenchError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lnlbench.store import Store
+    from lnlbench.store import Glance, Store
 
 DEFAULT_DB = "lnlbench.sqlite"
 
@@ -76,6 +76,13 @@ def open_existing(db: str | None) -> Store:
     from lnlbench.store import open_store
 
     return open_store(database_url(db), create=False)
+
+
+def look_at(db: str | None) -> Store | Glance:
+    """The results and counts of a database that exists, opened the fast way where there is one."""
+    from lnlbench.store import glance_at
+
+    return glance_at(database_url(db)) or open_existing(db)
 
 
 def data_dir(given: Path | None) -> Path:

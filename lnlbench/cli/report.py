@@ -15,7 +15,7 @@ from lnlbench.errors import LnlbenchError
 if TYPE_CHECKING:
     from lnlbench.job import Scale
     from lnlbench.report import Table
-    from lnlbench.store import Store
+    from lnlbench.store import Glance, Store
     from lnlbench.suite import Plan
 
 
@@ -46,7 +46,7 @@ def report(
 ) -> None:
     """Print a suite's table from the results there are; without --suite, every suite that has results."""
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
-    store = common.open_existing(db)
+    store = common.look_at(db)
     try:
         tables = [_table(store, plan, stat, compare, ddof) for plan in _plans(store, picked, also or ())]
     finally:
@@ -56,7 +56,7 @@ def report(
     _write(tables, format, out)
 
 
-def _plans(store: Store, picked: Chosen, also: Sequence[str]) -> list[Plan]:
+def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[Plan]:
     """The tables to print: one for each scale that has results, for scales are never mixed."""
     from lnlbench.suite import load_suite, suite_names
 
@@ -67,7 +67,9 @@ def _plans(store: Store, picked: Chosen, also: Sequence[str]) -> list[Plan]:
     for name in names:
         scales: Sequence[Scale]
         wanted = picked.checked_scale()
-        scales = [wanted] if wanted else load_suite(name).scales
+        scales = load_suite(name).scales
+        if wanted:
+            scales = [wanted] if picked.suite is not None or wanted in scales else []
         plans = [_of_suite(picked, name).plan(scale, also) for scale in scales]
         with_results = [plan for plan in plans if store.results([job.key for job in plan.jobs])]
         if picked.suite is not None and not with_results:
@@ -82,7 +84,7 @@ def _of_suite(picked: Chosen, name: str) -> Chosen:
     return dataclasses.replace(picked, suite=name)
 
 
-def _table(store: Store, plan: Plan, stats: Any, compare: bool, ddof: int) -> Table:
+def _table(store: Store | Glance, plan: Plan, stats: Any, compare: bool, ddof: int) -> Table:
     from lnlbench.report import build_table
 
     results = store.results([job.key for job in plan.jobs])

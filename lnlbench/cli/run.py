@@ -160,7 +160,7 @@ def _work(store: Store, plan: Plan, todo: Sequence[Job], engine: Any) -> Summary
 def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, as_json: bool) -> None:
     """Says how it ended and what to do next, and sets the exit code."""
     counts = store.counts([job.key for job in plan.jobs])
-    report = "lnlbench report " + (f"--suite {picked.suite} --scale {plan.scale}" if picked.suite else "...")
+    choice = f"--suite {picked.suite} --scale {plan.scale}" if picked.suite else "with the options that chose the jobs"
     if as_json:
         common.print_json(
             {
@@ -190,8 +190,8 @@ def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, as_jso
             out.print("Stopped. The same command goes on where it stopped.", markup=False)
         elif counts["failed"]:
             out.print("Why: lnlbench status --failed. Once more: the same command with --retry-failed.", markup=False)
-        elif picked.suite:
-            out.print(f"The table: {report}", markup=False)
+        else:
+            out.print(f"The table: lnlbench report {choice}", markup=False)
     if summary.interrupted:
         raise typer.Exit(130)
     if counts["failed"]:

@@ -9,7 +9,10 @@ import typer
 from lnlbench.cli import common, selection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lnlbench.store import FailureView, JobView, Store
+    from lnlbench.store.states import JobState
 
 
 def status(
@@ -20,12 +23,17 @@ def status(
     as_json: common.JsonOption = False,
 ) -> None:
     """Show counts by state and the running jobs; with --failed, what went wrong."""
+    keys = None
+    if suite is not None:
+        picked = selection.chosen(suite, scale, None, None, None, None, None, None, None)
+        keys = [job.key for job in picked.plan().jobs]
+    with common.look_at(db) as look:
+        counts = look.counts(keys)
+    if not failed and not counts["running"]:
+        _print_overview(counts, [], as_json)
+        return
     store = common.open_existing(db)
     try:
-        keys = None
-        if suite is not None:
-            picked = selection.chosen(suite, scale, None, None, None, None, None, None, None)
-            keys = [job.key for job in picked.plan().jobs]
         if failed:
             _failures(store, keys, as_json)
         else:
@@ -37,6 +45,10 @@ def status(
 def _overview(store: Store, keys: list[str] | None, as_json: bool) -> None:
     counts = store.counts(keys)
     running = [_running(store, view) for view in store.jobs(keys, state="running")]
+    _print_overview(counts, running, as_json)
+
+
+def _print_overview(counts: Mapping[JobState, int], running: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         common.print_json({"states": counts, "running": running})
         return
@@ -84,7 +96,7 @@ def _failures(store: Store, keys: list[str] | None, as_json: bool) -> None:
             f"attempt {failure.attempt} on {failure.host or '?'}",
             markup=False,
         )
-        out.print(f"  {failure.error}", markup=False)
+        out.print("\n".join("  " + line for line in (failure.error or "?").splitlines()), markup=False)
         if failure.traceback:
             out.print("\n".join("  | " + line for line in failure.traceback.rstrip().splitlines()), markup=False)
         if failure.log_path:

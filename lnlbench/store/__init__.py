@@ -4,8 +4,9 @@
 here, never to SQLAlchemy. What a table looks like, and how a job is trained, are not this room's business.
 """
 
-from lnlbench.store.errors import LeaseLost, StoreWarning
-from lnlbench.store.exchange import ExchangeReport
+from typing import TYPE_CHECKING
+
+from lnlbench.store.glance import Glance, glance_at
 from lnlbench.store.rows import (
     ArtifactView,
     Claim,
@@ -17,7 +18,11 @@ from lnlbench.store.rows import (
     RunProvenance,
     RunView,
 )
-from lnlbench.store.store import Store, open_store
+
+if TYPE_CHECKING:
+    from lnlbench.store.errors import LeaseLost, StoreWarning
+    from lnlbench.store.exchange import ExchangeReport
+    from lnlbench.store.store import Store, open_store
 
 __all__ = [
     "ArtifactView",
@@ -25,6 +30,7 @@ __all__ = [
     "EpochRow",
     "ExchangeReport",
     "FailureView",
+    "Glance",
     "JobView",
     "LeaseLost",
     "ResultRow",
@@ -33,5 +39,23 @@ __all__ = [
     "RunView",
     "Store",
     "StoreWarning",
+    "glance_at",
     "open_store",
 ]
+
+_WITH_SQLALCHEMY = {
+    "ExchangeReport": "exchange",
+    "LeaseLost": "errors",
+    "Store": "store",
+    "StoreWarning": "errors",
+    "open_store": "store",
+}
+
+
+def __getattr__(name: str) -> object:
+    """What needs SQLAlchemy is imported when it is first asked for: a glance does without."""
+    if name not in _WITH_SQLALCHEMY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_WITH_SQLALCHEMY[name]}"), name)

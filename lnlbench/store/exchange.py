@@ -24,9 +24,10 @@ from lnlbench.store import schema
 from lnlbench.store.database import Database, to_json
 from lnlbench.store.incoming import FORMAT, IncomingJob, IncomingRun, JobDict, checked_job, read_export
 from lnlbench.store.location import database_url, prepare_place
-from lnlbench.store.models import EpochRecord, JobRecord, JobState, ResultRecord, RunRecord
+from lnlbench.store.models import EpochRecord, JobRecord, ResultRecord, RunRecord
 from lnlbench.store.queue import next_position
 from lnlbench.store.selection import Filters, chunks, selections
+from lnlbench.store.states import HEAD, JobState
 
 _JOBS_AT_ONCE = 100
 
@@ -54,7 +55,7 @@ class Exchange(Database):
                 connection.execute(select(func.count()).select_from(JobRecord).where(*where)).scalar_one()
                 for where in selections(keys, filters)
             )
-            header = {"format": FORMAT, "schema": schema.HEAD, "lnlbench_version": lnlbench.__version__, "jobs": number}
+            header = {"format": FORMAT, "schema": HEAD, "lnlbench_version": lnlbench.__version__, "jobs": number}
             file.write(to_json({"lnlbench_export": header}) + "\n")
             for job in _read_jobs(connection, keys, filters):
                 file.write(to_json(job) + "\n")

@@ -19,9 +19,9 @@ from sqlalchemy import JSON, Column
 
 from lnlbench.errors import LnlbenchError, StoreError
 from lnlbench.job import Job
-from lnlbench.store import schema
-from lnlbench.store.models import FINISHED, Base, EpochRecord, JobState, ResultRecord, RunRecord, Utc
+from lnlbench.store.models import Base, EpochRecord, ResultRecord, RunRecord, Utc
 from lnlbench.store.selection import job_columns
+from lnlbench.store.states import FINISHED, REVISIONS, JobState
 
 FORMAT = 1
 
@@ -91,7 +91,7 @@ def _check_header(line: str, name: str) -> int:
         form, revision, number = header["format"], header["schema"], int(header["jobs"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{name} is not an export of lnlbench.", "Make one with: lnlbench db export FILE") from error
-    if form != FORMAT or revision not in schema.REVISIONS:
+    if form != FORMAT or revision not in REVISIONS:
         raise StoreError(
             f"{name} was exported by lnlbench {header.get('lnlbench_version')}, which is newer than this one.",
             "Upgrade lnlbench: pip install --upgrade lnlbench",

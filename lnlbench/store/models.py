@@ -1,13 +1,13 @@
 """The tables: job, run, epoch, result, artifact, as SQLAlchemy 2 typed models.
 
-A change here needs a new file in `migrations/versions/` and a new entry in `schema.REVISIONS`; a test compares
+A change here needs a new file in `migrations/versions/` and a new entry in `states.REVISIONS`; a test compares
 the two. Queries live elsewhere. Accuracies are percent 0..100, AUCs 0..1, all times UTC.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -24,10 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-JobState = Literal["queued", "running", "done", "diverged", "failed", "stopped"]
-RunStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost"]
-JOB_STATES: tuple[JobState, ...] = ("queued", "running", "done", "diverged", "failed", "stopped")
-FINISHED: tuple[RunStatus, ...] = ("done", "diverged")
+from lnlbench.store.states import JobState, RunStatus
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

@@ -14,7 +14,8 @@ from lnlbench.errors import StoreError
 from lnlbench.store import schema
 from lnlbench.store.database import Database
 from lnlbench.store.location import database_url, prepare_place, sqlite_file
-from lnlbench.store.models import Base, JobRecord, JobState
+from lnlbench.store.models import Base, JobRecord
+from lnlbench.store.states import HEAD, JobState
 
 
 class Overview(NamedTuple):
@@ -48,7 +49,7 @@ def overview(url_or_path: str | Path) -> Overview:
             raise StoreError(f"{database.name} holds no lnlbench tables.", "Is this the right path?")
         rows: dict[str, int] = {}
         states: dict[JobState, int] = {}
-        if revision == schema.HEAD:
+        if revision == HEAD:
             for name, table in Base.metadata.tables.items():
                 rows[name] = connection.execute(select(func.count()).select_from(table)).scalar_one()
             by_state = select(JobRecord.state, func.count()).group_by(JobRecord.state).order_by(JobRecord.state)
@@ -57,7 +58,7 @@ def overview(url_or_path: str | Path) -> Overview:
         size = _file_bytes(sqlite_file(url))
         if url.get_backend_name() == "postgresql":
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-        return Overview(database.name, url.get_backend_name(), revision, schema.HEAD, size, rows, states)
+        return Overview(database.name, url.get_backend_name(), revision, HEAD, size, rows, states)
 
 
 def _file_bytes(file: Path | None) -> int | None:

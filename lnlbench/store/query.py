@@ -13,19 +13,10 @@ from sqlalchemy import Select, func, select
 
 from lnlbench.errors import StoreError, UnknownName
 from lnlbench.store.database import Database
-from lnlbench.store.models import (
-    FINISHED,
-    JOB_STATES,
-    ArtifactRecord,
-    Base,
-    EpochRecord,
-    JobRecord,
-    JobState,
-    ResultRecord,
-    RunRecord,
-)
+from lnlbench.store.models import ArtifactRecord, Base, EpochRecord, JobRecord, ResultRecord, RunRecord
 from lnlbench.store.rows import ArtifactView, EpochRow, FailureView, JobView, ResultView, RunView
 from lnlbench.store.selection import Filters, chunks, selections
+from lnlbench.store.states import FINISHED, JOB_STATES, JobState
 
 
 class Queries(Database):

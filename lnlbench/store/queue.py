@@ -19,9 +19,10 @@ from sqlalchemy import Connection, func, insert, select, update
 import lnlbench
 from lnlbench.job import Job
 from lnlbench.store.database import Database
-from lnlbench.store.models import JobRecord, JobState, RunRecord
+from lnlbench.store.models import JobRecord, RunRecord
 from lnlbench.store.rows import Claim
 from lnlbench.store.selection import chunks, job_columns
+from lnlbench.store.states import JobState
 
 _FEW = 1000
 

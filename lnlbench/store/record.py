@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from lnlbench.errors import StoreError
 from lnlbench.store.database import Database, finite
 from lnlbench.store.errors import LeaseLost
-from lnlbench.store.models import ArtifactRecord, EpochRecord, JobRecord, JobState, ResultRecord, RunRecord, RunStatus
+from lnlbench.store.models import ArtifactRecord, EpochRecord, JobRecord, ResultRecord, RunRecord
 from lnlbench.store.queue import leave, state_after_failure
 from lnlbench.store.rows import EpochRow, ResultRow, RunProvenance
+from lnlbench.store.states import JobState, RunStatus
 
 Ending = Literal["done", "diverged", "failed", "interrupted"]
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from lnlbench.job import Job
-from lnlbench.store.models import JobState, RunStatus
+from lnlbench.store.states import JobState, RunStatus
 
 
 class Claim(NamedTuple):

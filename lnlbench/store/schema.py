@@ -18,9 +18,7 @@ from lnlbench.store.database import Database
 from lnlbench.store.errors import explained
 from lnlbench.store.location import sqlite_file
 from lnlbench.store.models import Base
-
-REVISIONS = ("0001",)
-HEAD = REVISIONS[-1]
+from lnlbench.store.states import HEAD, REVISIONS
 
 _LOCK_SECONDS = 120
 _POSTGRES_LOCK = 0x6C6E6C62  # 'lnlb'; any number that other programs are unlikely to lock

@@ -226,7 +226,9 @@ def _new_row(method: str, layout: Layout, expressions: _Expressions) -> Row:
     if expression is None:
         allowed = {normal(row.method) for row in layout.rows} | expressions.names
         raise unknown_name("method", method, allowed, "lnlbench list methods")
-    return Row(label=title_of(expression), method=str(expression))
+    title = title_of(expression)
+    taken = any(row.label == title for row in layout.rows)
+    return Row(label=f"{title} ({expression})" if taken else title, method=str(expression))
 
 
 def _chosen_columns(layout: Layout, selection: Selection) -> list[tuple[PlannedColumn, Values]]:

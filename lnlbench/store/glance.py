@@ -1,0 +1,114 @@
+"""A look at an SQLite store without SQLAlchemy, whose import alone takes longer than `report` and `status` may.
+
+Read only, and only for databases of the present schema; everything else is `open_store`'s business. A test holds
+its answers equal to the store's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from lnlbench.store.rows import ResultView
+from lnlbench.store.states import FINISHED, HEAD, JOB_STATES, JobState
+
+_CHUNK = 900
+_OF_JOB = ("key", "method", "dataset", "noise", "noise_label", "rate", "seed", "scale")
+_OF_RUN = {
+    "status": "status",
+    "data_canonical": "data_canonical",
+    "data_note": "data_note",
+    "data_fingerprint": "data_fingerprint",
+    "noise_realised": "noise_realised",
+    "device_name": "device_name",
+    "precision": "precision",
+    "lnlbench_version": "lnlbench_version",
+    "run_uid": "uid",
+}
+_CANONICAL = ResultView._fields.index("data_canonical")
+
+
+def _column(name: str) -> str:
+    if name in _OF_JOB:
+        return f"job.{name}"
+    return f"run.{_OF_RUN[name]}" if name in _OF_RUN else f"result.{name}"
+
+
+_RESULTS = (
+    f"SELECT {', '.join(map(_column, ResultView._fields))} FROM job JOIN run ON run.job_key = job.key "
+    f"LEFT JOIN result ON result.run_id = run.id WHERE run.status IN ({', '.join('?' * len(FINISHED))})"
+)
+
+
+class Glance:
+    """An SQLite store opened for looking. Use `glance_at`; close it, or use it in a `with`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def results(self, keys: Collection[str] | None = None) -> list[ResultView]:
+        """As `Store.results`: the newest finished run of each job, in the order of adding within each 900 keys."""
+        newest: dict[str, ResultView] = {}
+        for where, values in _selections(keys):
+            rows = self._connection.execute(
+                f"{_RESULTS}{where} ORDER BY job.position, run.ended_at, run.id", (*FINISHED, *values)
+            )
+            newest.update((row[0], ResultView._make(_typed(row))) for row in rows)
+        return list(newest.values())
+
+    def counts(self, keys: Collection[str] | None = None) -> dict[JobState, int]:
+        """As `Store.counts`: how many jobs are in each state; every state is there."""
+        totals = dict.fromkeys(JOB_STATES, 0)
+        for where, values in _selections(keys):
+            rows = self._connection.execute(f"SELECT state, count(*) FROM job WHERE 1{where} GROUP BY state", values)
+            for state, number in rows:
+                totals[state] += number
+        return totals
+
+
+def glance_at(path: str | Path) -> Glance | None:
+    """A look at the database file `path`; None for a URL, for no file, for another schema, for any trouble."""
+    if "://" in str(path):
+        return None
+    file = Path(path).expanduser().absolute()
+    if not file.is_file():
+        return None
+    connection = None
+    try:
+        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.Error:
+        found = []
+    if found == [(HEAD,)] and connection is not None:
+        return Glance(connection)
+    if connection is not None:
+        connection.close()
+    return None
+
+
+def _selections(keys: Collection[str] | None) -> Iterator[tuple[str, list[str]]]:
+    if keys is None:
+        yield "", []
+        return
+    rest = iter(dict.fromkeys(keys))
+    while chunk := list(islice(rest, _CHUNK)):
+        yield f" AND job.key IN ({', '.join('?' * len(chunk))})", chunk
+
+
+def _typed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """SQLite has no truth values: 0 and 1 become them."""
+    canonical = row[_CANONICAL]
+    return row if canonical is None else (*row[:_CANONICAL], bool(canonical), *row[_CANONICAL + 1 :])
