@@ -10,7 +10,7 @@ import typer
 
 from lnlbench.cli import common, selection
 from lnlbench.cli.selection import Chosen
-from lnlbench.errors import LnlbenchError
+from lnlbench.errors import LnlbenchError, UnknownName
 
 if TYPE_CHECKING:
     from lnlbench.job import Scale
@@ -63,19 +63,19 @@ def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[P
     if picked.suite is None and picked.methods:
         return [picked.plan(also=also)]
     names = [picked.suite] if picked.suite is not None else suite_names()
-    found = []
+    wanted = picked.checked_scale()
+    plans, misfits = [], []
     for name in names:
-        scales: Sequence[Scale]
-        wanted = picked.checked_scale()
-        scales = load_suite(name).scales
-        if wanted:
-            scales = [wanted] if picked.suite is not None or wanted in scales else []
-        plans = [_of_suite(picked, name).plan(scale, also) for scale in scales]
-        with_results = [plan for plan in plans if store.results([job.key for job in plan.jobs])]
-        if picked.suite is not None and not with_results:
-            with_results = plans[:1]
-        found += with_results
-    return found
+        scales: Sequence[Scale] = [wanted] if wanted else load_suite(name).scales
+        for scale in scales:
+            try:
+                plans.append(_of_suite(picked, name).plan(scale, also))
+            except UnknownName as error:
+                misfits.append(error)
+    if not plans:
+        raise misfits[0]
+    found = [plan for plan in plans if store.results([job.key for job in plan.jobs])]
+    return found or (plans[:1] if picked.suite is not None else [])
 
 
 def _of_suite(picked: Chosen, name: str) -> Chosen:
