@@ -176,16 +176,16 @@ def test_a_database_that_was_away_for_a_moment_costs_an_attempt_and_not_the_job(
     assert [run.status for run in desk.runs()] == ["failed", "done"]
 
 
-@pytest.mark.parametrize(("resume", "start"), [(True, 2), (False, None)])
+@pytest.mark.parametrize(("resume", "minutes", "start"), [(True, 0.0, 2), (True, 60.0, 2), (False, 0.0, None)])
 def test_a_stopped_job_goes_on_from_its_checkpoint_unless_told_not_to(
-    desk: Desk, at_epoch: Callable[..., None], resume: bool, start: int | None
+    desk: Desk, at_epoch: Callable[..., None], resume: bool, minutes: float, start: int | None
 ) -> None:
     def stop() -> None:
         assert desk.worker is not None
         desk.worker.stop()
 
     at_epoch(2, stop)
-    desk.work(JOB, retry_limit=1)
+    desk.work(JOB, retry_limit=1, checkpoint_minutes=minutes)
     assert [run.status for run in desk.runs()] == ["interrupted"]
     desk.work(JOB, retry_limit=1, resume=resume)
     stopped, done = desk.runs()
