@@ -1,7 +1,7 @@
 """An example of a method of one's own, soft bootstrapping: the target of a sample is beta of its given label and
 1 - beta of what the network itself says, so that a label which the network firmly contradicts pulls less.
 
-Run it: lnlbench run --plugin docs/examples/my_method.py --method bootstrap
+Run it: lnlbench run --plugin docs/examples/my_method.py --method my_bootstrap
 """
 
 from lnlbench.learning.losses import soft_cross_entropy
@@ -15,7 +15,7 @@ class Hyper(Hyperparameters):
 
 
 SPEC = MethodSpec(
-    slug="bootstrap",
+    slug="my_bootstrap",
     title="Bootstrap (soft)",
     family="loss",
     summary="Mixes each label with the network's own prediction.",

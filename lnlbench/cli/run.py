@@ -74,12 +74,11 @@ def run(
     from lnlbench.store import open_store
 
     places = slots(device, workers, jobs_per_gpu, len(plan.jobs))
+    if plan.scale == "paper" and not places[0].device.startswith("cuda") and not yes:
+        _refuse_slow(_unfinished(plan, url, rerun=rerun), precision)
     store = open_store(url)
     try:
         todo = _queue(store, plan.jobs, retry_failed=retry_failed, rerun=rerun)
-        on_gpu = places[0].device.startswith("cuda")
-        if plan.scale == "paper" and not on_gpu and not yes and todo:
-            _refuse_slow(todo, precision)
         keys = tuple(job.key for job in plan.jobs)
         config = WorkerConfig(
             name="",
@@ -129,8 +128,19 @@ def _queue(store: Store, jobs: Sequence[Job], *, retry_failed: bool, rerun: bool
     return [job for job in jobs if job.key in open_keys]
 
 
+def _unfinished(plan: Plan, url: str, *, rerun: bool) -> list[Job]:
+    """The jobs that would be run; asks the database without making or changing one."""
+    from lnlbench.cli.plan import states_of
+
+    finished = () if rerun else ("done", "diverged")
+    states = states_of(plan, url)
+    return [job for job in plan.jobs if states.get(job.key) not in finished]
+
+
 def _refuse_slow(todo: Sequence[Job], precision: str) -> None:
-    """Says how long the paper's recipe would take without a GPU, and stops."""
+    """Says how long the paper's recipe would take without a GPU, and stops; nothing to do is nothing to refuse."""
+    if not todo:
+        return
     from lnlbench.cli.plan import estimate
 
     out = common.console(stderr=True)

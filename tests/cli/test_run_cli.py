@@ -236,12 +236,12 @@ def test_an_interrupted_run_says_how_to_go_on(lnlbench, monkeypatch):
 
 def test_a_real_run_with_a_plug_in_file_ends_in_a_table(lnlbench, tmp_path):
     """docs/plugins.md: the example, through a worker process."""
-    choice = ["--plugin", EXAMPLE, "--method", "bootstrap", "--set", "beta=0.8", *TINY]
+    choice = ["--plugin", EXAMPLE, "--method", "my_bootstrap", "--set", "beta=0.8", *TINY]
     ended = lnlbench("run", *choice, "--device", "cpu", "--workers", "1", "--json")
     assert ended.code == 0, ended.err
     assert ended.json["states"]["done"] == 1
     assert ended.json["failed"] == []
-    assert "done  bootstrap digits symmetric 40% seed 1: best" in ended.err
+    assert "done  my_bootstrap digits symmetric 40% seed 1: best" in ended.err
     table = lnlbench("report", *choice, "--format", "json").json
     assert "Bootstrap (soft)" in json.dumps(table)
     with open_store(tmp_path / "lnlbench.sqlite", create=False) as store:
@@ -400,7 +400,9 @@ def test_published_numbers_stand_beside_ours_and_are_called_incomparable_below_p
 
 
 def test_a_row_of_ones_own_stands_below_the_suites(lnlbench, quickstart):
-    out = lnlbench("report", "--suite", "quickstart", "--plugin", EXAMPLE, "--also", "bootstrap", "--stat", "best").out
+    out = lnlbench(
+        "report", "--suite", "quickstart", "--plugin", EXAMPLE, "--also", "my_bootstrap", "--stat", "best"
+    ).out
     rows = [line for line in out.splitlines() if line.startswith(("Bootstrap", "SANM(CE)"))]
     assert rows[-1].startswith("Bootstrap (soft)")
     assert rows[-1].endswith("–")
