@@ -171,6 +171,8 @@ def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, as_jso
     """Says how it ended and what to do next, and sets the exit code."""
     counts = store.counts([job.key for job in plan.jobs])
     choice = f"--suite {picked.suite} --scale {plan.scale}" if picked.suite else "with the options that chose the jobs"
+    if picked.suite and picked.settings:
+        choice += ", with the same --set"
     if as_json:
         common.print_json(
             {

@@ -56,7 +56,9 @@ class Queries(Database):
         if len(found) == 1:
             return found[0]
         if not found:
-            raise UnknownName(f"no job's key starts with {start!r}.", "See the jobs: lnlbench status")
+            raise UnknownName(
+                f"no job's key starts with {start!r}.", "Keys are listed by: lnlbench run --suite NAME --dry-run"
+            )
         lines = [f"{v.key[: len(start) + 8]}  {v.method} {v.dataset} {v.noise_label} seed {v.seed}" for v in found[:10]]
         more = "\n..." if len(found) > 10 else ""
         raise UnknownName(f"{start!r} is the start of several jobs' keys:", "\n".join(lines) + more)
