@@ -98,6 +98,7 @@ def resolve_job(
     recipe_overrides: the suite's row and the command line, over both.
     """
     expression = registry.parse(method)
+    noise = _canonical(noise, dataset)
     layers: list[Values] = [recipe or {}]
     if scale == "paper":
         layers.append(_insisted_recipe(expression, dataset, noise))
@@ -115,6 +116,19 @@ def resolve_job(
         recipe=Recipe.from_dict(merged),
         method_version=method_version(expression),
     )
+
+
+def _canonical(noise: Noise, dataset: str) -> Noise:
+    """Noises that draw the same labels get one form, hence one key; a file of labels is known by its content.
+
+    Only noises with settings beyond name, rate and draw can be written in several ways; numpy comes with them.
+    """
+    if set(noise.canonical()) <= {"name", "rate", "draw"}:
+        return noise
+    from lnlbench.data.catalogue import dataset_info
+    from lnlbench.data.noise.checks import canonical_noise
+
+    return canonical_noise(noise, dataset, dataset_info(dataset).classes)
 
 
 def split_settings(expression: Expression, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:

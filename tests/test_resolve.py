@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from lnlbench.errors import InvalidSetting, UnknownName
+from lnlbench.errors import DataError, InvalidSetting, UnknownName
 from lnlbench.job import Noise
 from lnlbench.methods import registry
 from lnlbench.methods.registry import parse
@@ -200,3 +200,20 @@ def test_the_version_rises_with_any_of_the_expressions_methods(made_up, monkeypa
     before = registry.spec
     monkeypatch.setattr(registry, "spec", lambda slug: newer if slug == "host" else before(slug))
     assert method_version(parse("plug(host)")) == 3
+
+
+def test_noises_that_draw_the_same_labels_have_one_key_and_a_file_is_known_by_its_content(tmp_path):
+    plain = resolve_job("ce", "digits", Noise(name="symmetric", rate=0.4), 1)
+    spelt_out = resolve_job("ce", "digits", Noise(name="symmetric", rate=0.4, sampling="exact"), 1)
+    assert plain.key == spelt_out.key
+    file = tmp_path / "labels.json"
+    file.write_text(str([0] * 1437))
+    noise = Noise(name="file", file=str(file))
+    before = resolve_job("ce", "digits", noise, 1)
+    file.write_text(str([1] + [0] * 1436))
+    after = resolve_job("ce", "digits", noise, 1)
+    assert before.key != after.key
+    assert after.noise.file_sha256 is not None
+    file.unlink()
+    with pytest.raises(DataError, match=r"labels\.json"):
+        resolve_job("ce", "digits", noise, 1)

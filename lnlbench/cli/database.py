@@ -97,7 +97,7 @@ def import_file(
     db: common.DbOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Take an export in. What is there already is left alone; an altered file is refused as a whole."""
+    """Take an export in. What is there already is left alone; a damaged file is refused as a whole."""
     from lnlbench.store import open_store
 
     if not file.is_file():

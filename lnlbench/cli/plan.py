@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lnlbench.cli import common, selection
-from lnlbench.errors import StoreError
+from lnlbench.cli.printing import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,10 +59,9 @@ def states_of(planned: Plan, url: str) -> dict[str, str]:
     """The state of each job that the database knows; empty where there is no database yet."""
     from lnlbench.store import open_store
 
-    try:
-        store = open_store(url, create=False)
-    except StoreError:
+    if "://" not in url and not Path(url).expanduser().exists():
         return {}
+    store = open_store(url, create=False)
     try:
         return {view.key: view.state for view in store.jobs([job.key for job in planned.jobs])}
     finally:
@@ -106,7 +106,7 @@ def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
     done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
     failed = sum(states.get(job.key) == "failed" for job in planned.jobs)
     out.print(
-        f"{len(planned.jobs)} jobs ({len(planned.seeds)} seeds a cell), {done} done"
+        f"{counted(len(planned.jobs), 'job')} ({counted(len(planned.seeds), 'seed')} a cell), {done} done"
         + (f", {failed} failed" if failed else "")
         + ".",
         markup=False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lnlbench.cli import common, selection
+from lnlbench.cli.printing import counted
 from lnlbench.cli.selection import Chosen
 from lnlbench.errors import DataError, LnlbenchError
 
@@ -148,7 +149,7 @@ def _refuse_slow(todo: Sequence[Job], precision: str) -> None:
     costs = estimate(todo, "cpu", precision, out)
     hours = sum(cost.seconds for cost in costs.values())
     raise LnlbenchError(
-        f"{len(todo)} jobs at paper scale would take about {common.duration(hours)} on this machine's CPU.",
+        f"{counted(len(todo), 'job')} at paper scale would take about {common.duration(hours)} on this machine's CPU.",
         "Use a machine with a GPU, a smaller --scale, a filter (--method, --rate, --seed), or --yes to go on.",
     )
 
@@ -222,4 +223,4 @@ def _list_jobs(plan: Plan, url: str, as_json: bool) -> None:
     out = common.console()
     for row in rows:
         out.print(f"{row['key'][:12]}  {row['state']:<8}  {row['job']}", markup=False)
-    out.print(f"{len(rows)} {'job' if len(rows) == 1 else 'jobs'} at {plan.scale} scale.", markup=False)
+    out.print(f"{counted(len(rows), 'job')} at {plan.scale} scale.", markup=False)

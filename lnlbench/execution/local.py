@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from lnlbench.errors import LnlbenchError
@@ -29,6 +32,8 @@ GRACE_SECONDS = 60.0
 """How long workers may take to stop before they are ended."""
 LOOK_SECONDS = 0.2
 """How often the dispatcher looks whether its workers live, however much they say."""
+ECHO_SECONDS = 1.0
+"""Interrupts this soon after the first are taken for the same one."""
 BARREN_LIMIT = 3
 """Workers that may die in a row without having had a job."""
 
@@ -132,6 +137,25 @@ def _read(stream: IO[str], events: queue.Queue[Event]) -> None:
             events.put(event)
 
 
+@contextmanager
+def _deaf_to_echoes() -> Iterator[None]:
+    """Ignores interrupts for a second: schedulers and `timeout` send one to the process and one to its group."""
+    first, before = time.monotonic(), signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - first > ECHO_SECONDS:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class LocalEngine:
     """Runs the jobs `keys` of a store with one worker a slot. `on_event` hears everything workers say."""
 
@@ -162,7 +186,8 @@ class LocalEngine:
                 self._step()
         except KeyboardInterrupt:
             self.summary.interrupted = True
-            self._wind_down()
+            with _deaf_to_echoes():
+                self._wind_down()
         finally:
             self._kill()
         self.summary.seconds = time.monotonic() - started

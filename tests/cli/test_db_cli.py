@@ -115,9 +115,9 @@ def test_an_upgrade_of_a_present_database_changes_nothing(lnlbench, filled):
 
 
 def test_an_older_database_is_described_and_not_upgraded_by_info(lnlbench, filled, monkeypatch):
-    from lnlbench.store import schema
+    from lnlbench.store import overview
 
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(overview, "HEAD", "0002")
     found = lnlbench("db", "info", "--db", filled.path, "--json").json
     assert (found["revision"], found["head"], found["current"]) == ("0001", "0002", False)
     assert "lnlbench db upgrade" in lnlbench("db", "info", "--db", filled.path).out
