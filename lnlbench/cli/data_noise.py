@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,6 +104,9 @@ def import_file(
     _print_report(file, loaded, report)
     heading("To run with these labels, write into a suite file (lnlbench show suite NAME has examples):")
     line(f"columns:\n  - {columns}")
+    if variant is None:
+        setting = shlex.quote(f"noise.file={json.dumps(str(file))}")
+        line(f"or, without a suite:\n  lnlbench run --method NAME --dataset {dataset} --noise file --set {setting}")
 
 
 def _noise(entry: NoiseInfo, rate: float | None, seed: int | None, draw: str, settings: list[str] | None) -> Noise:
@@ -113,8 +118,6 @@ def _noise(entry: NoiseInfo, rate: float | None, seed: int | None, draw: str, se
 
 def _columns(file: Path, dataset: str, variant: str | None) -> str:
     """The line of a suite file that stands for these labels."""
-    import json
-
     if variant is not None:
         return f"{{dataset: {dataset}, noise: {{name: human, variant: {variant}}}}}"
     # A JSON text is a YAML text, whatever is in the path.

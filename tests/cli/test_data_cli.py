@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -123,7 +124,7 @@ def test_the_line_that_import_prints_makes_a_suite_that_trains_on_the_labels(lnl
 
     lnlbench("data", "noise", "export", "-d", "digits", "-n", "symmetric", "-r", 0.4, "--out", tmp_path / "n: #1.json")
     ended = lnlbench("data", "noise", "import", tmp_path / "n: #1.json", "-d", "digits")
-    columns = ended.out[ended.out.index("columns:") :]
+    columns, command = ended.out[ended.out.index("columns:") :].split("or, without a suite:\n")
     assert yaml.safe_load(columns)["columns"][0]["dataset"] == "digits"
     suite = tmp_path / "mine.yaml"
     suite.write_text(f"title: Mine\nrecipe: quickstart\nseeds: 1\n{columns}rows:\n  - {{label: CE, method: ce}}\n")
@@ -131,6 +132,9 @@ def test_the_line_that_import_prints_makes_a_suite_that_trains_on_the_labels(lnl
     true = load_dataset("digits").train_labels
     noisy = corrupt(job.noise, true, 10, 1, dataset="digits")
     assert 0.3 < float(np.mean(noisy != true)) < 0.42
+    words = [word.replace("NAME", "ce") for word in shlex.split(command)[1:]]
+    listed = lnlbench(*words, "--dry-run", "--json").json
+    assert [row["job"] for row in listed] == ["ce digits file seed 1"]
 
 
 def test_a_released_draw_has_the_seed_it_was_released_with(lnlbench, tmp_path):
