@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,12 +22,20 @@ def pytest_configure() -> None:
 def cifar_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with CIFAR-10 in its standard layout: $LNLBENCH_DATA, or made from ../shared/data; else skip."""
     given = os.environ.get("LNLBENCH_DATA")
-    candidates = [Path(given)] if given else []
-    candidates.append(ROOT.parent / "data")
-    for folder in candidates:
+    for folder in [*([Path(given)] if given else []), ROOT.parent / "data"]:
         if (folder / "cifar-10-batches-py" / "test_batch").is_file():
             return folder
-    pytest.skip("no CIFAR-10: set LNLBENCH_DATA to a folder that holds cifar-10-batches-py")
+    maker = ROOT.parent / "shared" / "data" / "make_cifar10.py"
+    if not maker.is_file():
+        pytest.skip("no CIFAR-10: set LNLBENCH_DATA to a folder that holds cifar-10-batches-py")
+    base = tmp_path_factory.getbasetemp()
+    # The processes of pytest-xdist share one copy.
+    made = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "cifar"
+    with FileLock(f"{made}.lock"):
+        if not (made / "made").exists():
+            subprocess.run([sys.executable, str(maker), str(made)], check=True, capture_output=True)
+            (made / "made").touch()
+    return made
 
 
 @pytest.fixture(scope="session")

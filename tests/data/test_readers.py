@@ -450,18 +450,10 @@ class TestResize:
             load_dataset("digits", image_size=0)
 
 
-@pytest.fixture
-def real_cifar_dir():
-    data_dir = Path(os.environ.get("LNLBENCH_DATA", "/nonexistent"))
-    if not DATASETS["cifar10"].available(data_dir):
-        pytest.skip("no CIFAR-10 under $LNLBENCH_DATA")
-    return data_dir
-
-
 @pytest.mark.cifar
 class TestRealCifar:
-    def test_labels_and_order_are_canonical_and_other_pixels_are_marked(self, real_cifar_dir):
-        data = load_dataset("cifar10", real_cifar_dir)
+    def test_labels_and_order_are_canonical_and_other_pixels_are_marked(self, cifar_dir):
+        data = load_dataset("cifar10", cifar_dir)
         assert data.train_images.shape == (50000, 3, 32, 32)
         assert np.bincount(data.train_labels).tolist() == [5000] * 10
         assert np.bincount(data.test_labels).tolist() == [1000] * 10
