@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal
 
 from lnlbench.settings import Settings, setting
 
+LARGEST_SEED = 2**63 - 1
+"""What every database's integer column holds."""
 JOB_FORMAT = 1
 """Version of the canonical form; a change of meaning that old jobs do not share raises it."""
 
@@ -129,7 +131,7 @@ class Job(Settings):
     hyperparameters: dict[str, Any] = setting({}, "every hyperparameter, resolved")
     dataset: str = setting("digits", "data set, `lnlbench list datasets`")
     noise: Noise = setting(Noise(), "label noise")
-    seed: int = setting(1, "seed of initial weights, order, augmentation", low=0)
+    seed: int = setting(1, "seed of initial weights, order, augmentation", low=0, high=LARGEST_SEED)
     scale: Scale = setting("paper", "paper, desk or smoke")
     recipe: Recipe = setting(Recipe(), "how it is trained")
     method_version: int = setting(1, "version of the method's code, raised when its numbers change", low=1)

@@ -188,11 +188,21 @@ def _try(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
             return True, value
         return (True, hint.from_dict(value)) if isinstance(value, Mapping) else (False, None)
     if hint is float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and math.isfinite(value), float(value) if number else None
+        return _number(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool), value
     return isinstance(value, hint), value
+
+
+def _number(value: Any) -> tuple[bool, float | None]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False, None
+    try:
+        # -0.0 + 0.0 is 0.0: equal settings must be written alike, for their keys are made of what is written.
+        number = float(value) + 0.0
+    except OverflowError:
+        return False, None
+    return math.isfinite(number), number
 
 
 def _check_range(value: Any, limits: Mapping[str, Any], where: str) -> None:
