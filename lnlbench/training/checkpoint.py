@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import torch
 from lnlbench.errors import LnlbenchError
 
 FORMAT = 1
+STALE_SECONDS = 3600.0
+"""A half-written file this old was left by a crash; a younger one may be another process's, which is writing it."""
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -24,8 +27,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     when the disk is full or the folder cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left_by_a_crash in path.parent.glob(f"{path.name}*.tmp"):
-            left_by_a_crash.unlink(missing_ok=True)
+        _tidy(path)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".tmp", delete=False) as file:
             try:
                 torch.save({"format": FORMAT, **state}, file)
@@ -41,6 +43,14 @@ def save(path: Path, state: dict[str, Any]) -> None:
             f"cannot write the checkpoint {path}: {error}",
             "Free some space, or choose another place with LNLBENCH_RUNS; the last whole checkpoint is kept.",
         ) from error
+
+
+def _tidy(path: Path) -> None:
+    """Two processes may hold one job for a while: when a lease is lost unnoticed, or by way of two databases."""
+    for part in path.parent.glob(f"{path.name}*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > STALE_SECONDS:
+                part.unlink()
 
 
 def load(path: Path, inputs: dict[str, Any], device: torch.device) -> dict[str, Any] | None:

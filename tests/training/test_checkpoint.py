@@ -102,6 +102,29 @@ def test_a_process_that_dies_in_the_middle_of_saving_leaves_the_old_one(saved: P
     assert read(saved)["method"]["w"][0] == 3
 
 
+def test_only_old_leftovers_are_cleared_away_since_young_ones_may_be_another_process_s(saved: Path) -> None:
+    old, young = (saved.with_name(f"{saved.name}{name}.tmp") for name in ("old", "young"))
+    old.write_bytes(b"half")
+    young.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    checkpoint.save(saved, state(2.0))
+    assert sorted(os.listdir(saved.parent)) == [saved.name, young.name]
+
+
+def test_two_processes_that_save_one_checkpoint_at_a_time_do_not_disturb_each_other(saved: Path, monkeypatch) -> None:
+    write = torch.save
+
+    def meanwhile(value, file) -> None:
+        write(value, file)
+        monkeypatch.setattr(torch, "save", write)
+        checkpoint.save(saved, state(2.0))
+
+    monkeypatch.setattr(torch, "save", meanwhile)
+    checkpoint.save(saved, state(3.0))
+    assert read(saved)["method"]["w"][0] == 3
+    assert os.listdir(saved.parent) == [saved.name]
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LnlbenchError, match="LNLBENCH_RUNS"):
