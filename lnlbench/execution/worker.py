@@ -86,6 +86,8 @@ class Worker:
         finally:
             done.set()
             heart.join()
+        state.clear()
+        self._free_memory()
         self.say("end", claim.job_key, label=claim.job.label(), status=status, **values)
 
     def _attempt(self, claim: Claim, state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -111,7 +113,6 @@ class Worker:
                 traceback=None if final else traceback.format_exc(),
                 retry=not final,
             )
-            self._free_memory()
             return "failed", {"state": job_state, "error": text}
         result = outcome.result
         row = None if result is None else ResultRow(**asdict(result))
@@ -185,7 +186,7 @@ class Worker:
         return Path(self.config.runs_dir) / "checkpoints" / claim.job_key[:2] / f"{claim.job_key}.pt"
 
     def _free_memory(self) -> None:
-        """After a failure, memory it left on the device."""
+        """What the job left: plug-ins and hosts refer to each other, and the collector may come jobs later."""
         import gc
 
         import torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import io
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from lnlbench.execution.protocol import Event, WorkerConfig
 from lnlbench.execution.worker import Worker
 from lnlbench.job import Job, Noise, Recipe
 from lnlbench.methods.ce import CrossEntropy
+from lnlbench.methods.sanm import SANM
 from lnlbench.store import RunView, Store, open_store
 
 RECIPE = Recipe(backbone="smallcnn", width=0.25, epochs=3, image_size=8, train_subset=100, test_subset=50, pad=1)
@@ -158,6 +160,29 @@ def test_a_bug_is_tried_again_and_leaves_its_traceback(desk: Desk, at_epoch: Cal
     assert (failed.status, failed.error) == ("failed", "ZeroDivisionError: once")
     assert "in train_epoch" in str(failed.traceback)
     assert (done.status, done.start_epoch, done.resumed_from) == ("done", 2, failed.uid)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_leaves_nothing_in_memory_whether_or_not_python_collects(
+    desk: Desk, at_epoch: Callable[..., None], fails: bool
+) -> None:
+    def event() -> None:
+        assert alive() == 1
+        if fails:
+            raise RuntimeError("a bug")
+
+    def alive() -> int:
+        return sum(type(found) is SANM for found in gc.get_objects())
+
+    at_epoch(1, event)
+    gc.collect()
+    gc.disable()
+    try:
+        events = desk.work(JOB.replace(method="sanm(ce)", hyperparameters={"host": {}}), retry_limit=1)
+        assert events[-2].values["status"] == ("failed" if fails else "done")
+        assert alive() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_database_that_was_away_for_a_moment_costs_an_attempt_and_not_the_job(
