@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,8 @@ class Engine:
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         self._pending: dict[str, Any] = {}
         self._names: dict[int, str] = {}
+        # Weak, or method and engine would keep each other in memory.
+        self._modules: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
         self._stage: tuple[Optimizer, Schedule, int] = (recipe.optimizer, recipe.schedule, recipe.epochs)
         self._epoch = 0
         self._steps: dict[str, int] = {}
@@ -166,6 +169,7 @@ class Engine:
     def register(self, method: nn.Module) -> None:
         """Learns the names of a method's modules; an optimiser's state is saved under its network's name."""
         self._names = {id(module): name for name, module in method.named_modules()}
+        self._modules = WeakValueDictionary(method.named_modules())
 
     def begin_stage(self, optimizer: Optimizer | None, schedule: Schedule | None, epochs: int) -> None:
         """New optimisers for a new stage."""
@@ -197,14 +201,25 @@ class Engine:
             raise Diverged("the training loss became NaN or infinite")
 
     def state(self) -> dict[str, Any]:
-        """State of the optimisers by network name, and of the stream of initial weights."""
+        """State of the optimisers and what `configure` was told, by network name, and of the stream of weights."""
         made = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
-        return {"optimizers": {**self._pending, **made}, "built": self._built}
+        configured = {
+            self._names[id(net)]: [optimizer.to_dict(), schedule and schedule.to_dict()]
+            for net, (optimizer, schedule) in self._settings.items()
+            if id(net) in self._names
+        }
+        return {"optimizers": {**self._pending, **made}, "configured": configured, "built": self._built, "lr": self.lr}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a saved state; an optimiser takes up its own when it is made."""
         self._pending = dict(state["optimizers"])
+        # A stage's begin, which is not called again, may have configured them. Older checkpoints lack this.
+        for name, (optimizer, schedule) in state.get("configured", {}).items():
+            if name in self._modules:
+                settings = Optimizer.from_dict(optimizer), schedule and Schedule.from_dict(schedule)
+                self._settings[self._modules[name]] = settings
         self._built = state["built"]
+        self.lr = state.get("lr", self.lr)
 
     # Inside.
 

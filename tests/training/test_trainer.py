@@ -81,6 +81,16 @@ class Stages(Toy):
         self.step(weight=float(1 + 0.1 * self.noise + 0.1 * torch.rand(())))
 
 
+class Configured(Toy):
+    """A stage that begins by giving its network an optimiser and a schedule of its own."""
+
+    def stages(self) -> list[Stage]:
+        return [Stage("plain", 1, self.train_epoch), Stage("own", 3, self.train_epoch, begin=self.give)]
+
+    def give(self) -> None:
+        self.optimise(self.net, Optimizer("sgd", 0.3, momentum=0.5), Schedule("cosine"))
+
+
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
     """The job of a toy method, which is then known as `toy`, or of a method by name."""
@@ -223,6 +233,7 @@ RESUMED = [
     ("sanm(ce)", {}, {}),
     ("sanm(dividemix)", {}, {}),
     (Stages, {}, {}),
+    (Configured, {}, {}),
 ]
 
 
