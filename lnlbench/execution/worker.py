@@ -25,6 +25,10 @@ POLL_SECONDS = 1.0
 """How often a worker looks whether jobs that others hold have come free."""
 
 
+FINISH_PAUSES = (1.0, 5.0, 15.0, 30.0)
+"""Seconds between attempts to write down how a run ended, while the database is away."""
+
+
 class Worker:
     """One worker on one device."""
 
@@ -98,7 +102,7 @@ class Worker:
         except (Interrupted, KeyboardInterrupt):
             if self._lost.is_set():
                 raise LeaseLost(claim.run_uid, "lost") from None
-            self.store.finish(claim.run_uid, "interrupted")
+            self._finish(claim.run_uid, "interrupted")
             return "interrupted", {"state": "queued"}
         except LeaseLost:
             raise
@@ -106,7 +110,7 @@ class Worker:
             # A message for the user will be the same at the next attempt; anything else, a busy database too, may not.
             final = isinstance(error, LnlbenchError) and not isinstance(error, StoreError)
             text = str(error) if final else f"{type(error).__name__}: {error}"
-            job_state = self.store.finish(
+            job_state = self._finish(
                 claim.run_uid,
                 "failed",
                 error=text,
@@ -116,10 +120,21 @@ class Worker:
             return "failed", {"state": job_state, "error": text}
         result = outcome.result
         row = None if result is None else ResultRow(**asdict(result))
-        job_state = self.store.finish(claim.run_uid, outcome.status, row, error=outcome.reason or None)
+        job_state = self._finish(claim.run_uid, outcome.status, row, error=outcome.reason or None)
         self._checkpoint_of(claim).unlink(missing_ok=True)
         numbers = {"best": result.best, "last": result.last, "seconds": result.seconds} if result else {}
         return outcome.status, {"state": job_state, "error": outcome.reason, **numbers}
+
+    def _finish(self, *args: Any, **kwargs: Any) -> str:
+        """`Store.finish`, patiently: the numbers are only here, and a job of days must not end with a busy moment."""
+        for pause in FINISH_PAUSES:
+            try:
+                return self.store.finish(*args, **kwargs)
+            except LeaseLost:
+                raise
+            except StoreError:
+                self._stop.wait(pause)
+        return self.store.finish(*args, **kwargs)
 
     def _train(self, claim: Claim, state: dict[str, Any]) -> Any:
         from lnlbench.training.data import prepare

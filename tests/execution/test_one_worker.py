@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lnlbench.errors import StoreError
+from lnlbench.execution import worker
 from lnlbench.execution.protocol import Event, WorkerConfig
 from lnlbench.execution.worker import Worker
 from lnlbench.job import Job, Noise, Recipe
@@ -199,6 +200,22 @@ def test_a_database_that_was_away_for_a_moment_costs_an_attempt_and_not_the_job(
     monkeypatch.setattr(Store, "record_epochs", away_once)
     desk.work(JOB, retry_limit=2)
     assert [run.status for run in desk.runs()] == ["failed", "done"]
+
+
+def test_a_database_that_is_away_when_a_job_ends_costs_no_numbers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, calls = Store.finish, []
+
+    def away_twice(self: Store, *args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        if len(calls) <= 2:
+            raise StoreError("database is locked")
+        return finish(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "finish", away_twice)
+    monkeypatch.setattr(worker, "FINISH_PAUSES", (0.0, 0.0))
+    desk.work(JOB, retry_limit=1)
+    assert [run.status for run in desk.runs()] == ["done"]
+    assert len(desk.store.results([JOB.key])) == 1
 
 
 @pytest.mark.parametrize(("resume", "minutes", "start"), [(True, 0.0, 2), (True, 60.0, 2), (False, 0.0, None)])
