@@ -111,13 +111,15 @@ class Evaluator:
 def auc(score: Tensor, correct: Tensor) -> float | None:
     """Area under the ROC curve of `score` (N,) for finding the correctly labelled samples `correct` (N,) bool.
 
-    None when all samples are of one kind; ties count one half. NaN scores rank as 'cannot tell': the mean.
+    None when all samples are of one kind; ties count one half. NaN scores rank as 'cannot tell': the mean of the finite ones.
     """
     if bool(correct.all()) or not bool(correct.any()):
         return None
     from sklearn.metrics import roc_auc_score
 
-    score = torch.nan_to_num(score.float(), nan=float(score.nanmean()) if not bool(score.isnan().all()) else 0.0)
+    score = score.float()
+    told = score[score.isfinite()]
+    score = torch.nan_to_num(score, nan=float(told.mean()) if len(told) else 0.0)
     return float(roc_auc_score(correct.cpu().numpy(), score.cpu().numpy()))
 
 

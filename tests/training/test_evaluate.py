@@ -166,3 +166,10 @@ def test_evaluation_is_in_eval_mode() -> None:
 )
 def test_auc_by_hand(score: list, correct: list, value: float | None) -> None:
     assert auc(torch.tensor(score), torch.tensor(correct).bool()) == (None if value is None else pytest.approx(value))
+
+
+@pytest.mark.parametrize(
+    ("score", "value"), [([math.inf, math.nan, -math.inf, -1.0], 3.5 / 4), ([-math.inf, math.nan, 0.0, 1.0], 1 / 4)]
+)
+def test_scores_may_be_infinite_and_missing_at_once(score: list[float], value: float) -> None:
+    assert auc(torch.tensor(score), torch.tensor([True, True, False, False])) == value
