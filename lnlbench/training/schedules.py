@@ -22,7 +22,7 @@ def factor(schedule: Schedule, position: float, epochs: int) -> float:
         return 0.5 * (1 + math.cos(math.pi * min(position / epochs, 1.0)))
     if schedule.name == "linear":
         start = at(schedule.start, epochs)
-        return 1.0 if position < start else max(0.0, (epochs - position) / (epochs - start))
+        return 1.0 if position < start or start >= epochs else max(0.0, (epochs - position) / (epochs - start))
     return 1.0
 
 

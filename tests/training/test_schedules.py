@@ -71,3 +71,7 @@ def test_set_rate_moves_the_rate_and_switches_adams_beta1_at_the_start() -> None
     assert set_rate(optimizer, settings, schedule, 80, 200) == group["lr"] == pytest.approx(1e-3)
     assert group["betas"] == (0.1, 0.999)
     assert set_rate(optimizer, settings, schedule, 140, 200) == group["lr"] == pytest.approx(5e-4)
+
+
+def test_a_linear_fall_that_would_start_at_the_end_does_not_happen() -> None:
+    assert [factor(Schedule("linear", start=3), position, 3) for position in (0.0, 2.9, 3.0)] == [1.0, 1.0, 1.0]
