@@ -111,7 +111,8 @@ class Evaluator:
 def auc(score: Tensor, correct: Tensor) -> float | None:
     """Area under the ROC curve of `score` (N,) for finding the correctly labelled samples `correct` (N,) bool.
 
-    None when all samples are of one kind; ties count one half. NaN scores rank as 'cannot tell': the mean of the finite ones.
+    None when all samples are of one kind; ties count one half. NaN scores rank as 'cannot tell': the mean of
+    the finite ones.
     """
     if bool(correct.all()) or not bool(correct.any()):
         return None
