@@ -157,14 +157,25 @@ def test_bad_npy_files_are_explained(tmp_path):
     np.save(tmp_path / "pickled.npy", np.array({"worse_label": NOISY}), allow_pickle=True)
     np.save(tmp_path / "matrix.npy", NOISY.reshape(2, -1))
     (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "cut.npy").write_bytes(b"PK\x03\x04cut")
+    np.savez(tmp_path / "several.npz", NOISY)
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
     for name, message in (
         ("float", "whole numbers"),
         ("pickled", "never loaded"),
         ("matrix", "one label per sample"),
         ("text", "not a plain array"),
+        ("cut", "not a plain array"),
+        ("several", "not a plain array"),
     ):
         with pytest.raises(DataError, match=message):
             load(tmp_path / f"{name}.npy")
+
+
+def test_a_binary_csv_is_explained(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\x89PNG\xff\x00")
+    with pytest.raises(DataError, match="not a text file"):
+        load(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(("name", "message"), [("absent.json", "no noisy labels"), ("labels.xlsx", r"\.xlsx")])

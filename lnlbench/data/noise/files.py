@@ -123,7 +123,9 @@ def _from_json(path: Path) -> np.ndarray:
 
 def _from_npy(path: Path) -> np.ndarray:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        # Not np.load: it takes what begins like a zip archive for one.
+        with path.open("rb") as handle:
+            return np.asarray(np.lib.format.read_array(handle, allow_pickle=False))
     except (ValueError, EOFError, OSError) as error:
         raise DataError(
             f"{path.name}: not a plain array of labels: {error}", "Pickled content is never loaded."
@@ -131,8 +133,11 @@ def _from_npy(path: Path) -> np.ndarray:
 
 
 def _from_csv(path: Path) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8-sig") as handle:
-        rows = list(csv.reader(handle))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.reader(handle))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name}: not a text file with index,label: {error}.") from error
     if not rows or [name.strip() for name in rows[0]] != ["index", "label"]:
         raise DataError(
             f"{path.name}: the first line is {','.join(rows[0]) if rows else ''!r}, expected index,label.",
