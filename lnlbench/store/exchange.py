@@ -10,7 +10,7 @@ import gzip
 import io
 import os
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -145,7 +145,9 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.", "Give another path.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Where it could not be made it need not be removed: a read-only folder refuses even that.
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _write_jobs(connection: Connection, jobs: list[IncomingJob]) -> ExchangeReport:

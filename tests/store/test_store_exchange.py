@@ -181,6 +181,9 @@ def test_a_missing_file_is_said(store, tmp_path):
 def test_an_export_that_cannot_be_written_leaves_the_old_file(full, tmp_path):
     with pytest.raises(StoreError, match="cannot be written"):
         full.export(tmp_path / "nowhere" / "a.jsonl")
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be written"):
+        full.export(tmp_path / "file" / "a.jsonl")
     (tmp_path / "a.jsonl").write_text("old")
     with pytest.raises(Exception, match="filter"):
         full.export(tmp_path / "a.jsonl", methd="x")
