@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnlbench.errors import unknown_name
+from lnlbench.errors import DataError, unknown_name
 
 Channels = tuple[float, float, float]
 
@@ -78,6 +78,17 @@ class DatasetInfo:
     def available(self, data_dir: str | Path) -> bool:
         """Whether there are files to read under `data_dir`. Whether they are right, `verify` says."""
         return self.unpacked(data_dir) or self.packed(data_dir)
+
+    def absence(self, data_dir: str | Path) -> DataError:
+        """What to tell where data is not `available`: that there is none, or which files a folder lacks."""
+        missing = [member for member in self.members if not (Path(data_dir) / member.path).is_file()]
+        folder = (Path(data_dir) / missing[0].path).parent
+        hint = f"Run: lnlbench data download {self.key} --to {data_dir}"
+        if len(missing) < len(self.members):
+            names = ", ".join(member.name for member in missing)
+            return DataError(f"{self.key}: {folder} lacks {names}.", f"Delete the folder and download it again. {hint}")
+        expected = f"{folder}/ or {self.archive.name}" if self.archive else f"{folder}/"
+        return DataError(f"{self.key}: no data under {data_dir}. Expected {expected}.", hint)
 
 
 @dataclass(frozen=True)

@@ -164,18 +164,7 @@ def _contents(info: DatasetInfo, data_dir: Path, checksums: Checksums) -> tuple[
         return {member.name: _content(data_dir / member.path, checksums) for member in info.members}, False
     if info.archive is not None and info.packed(data_dir):
         return _members(info, data_dir / info.archive.path, info.archive, checksums), True
-    missing = [member for member in info.members if not (data_dir / member.path).is_file()]
-    hint = f"Run: lnlbench data download {info.key} --to {data_dir}"
-    if len(missing) < len(info.members):
-        names = ", ".join(member.name for member in missing)
-        folder = (data_dir / missing[0].path).parent
-        raise DataError(f"{info.key}: {folder} lacks {names}.", f"Delete the folder and download it again. {hint}")
-    raise DataError(f"{info.key}: no data under {data_dir}. Expected {_expected(info, data_dir)}.", hint)
-
-
-def _expected(info: DatasetInfo, data_dir: Path) -> str:
-    folder = (data_dir / info.members[0].path).parent
-    return f"{folder}/ or {info.archive.name}" if info.archive else f"{folder}/"
+    raise info.absence(data_dir)
 
 
 def _content(path: Path, checksums: Checksums) -> tuple[bytes, str]:
