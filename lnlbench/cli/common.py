@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,13 @@ def print_json(value: Any) -> None:
 def database_url(db: str | None) -> str:
     """The database that the option, the environment or the default names."""
     return db or os.environ.get("LNLBENCH_DB") or DEFAULT_DB
+
+
+def same_database(db: str | None) -> str:
+    """The `--db` option for a command to go on with, as its ending; a URL, which may hold a password, unsaid."""
+    if not db:
+        return ""
+    return " with the same --db" if "://" in db else f" --db {shlex.quote(db)}"
 
 
 def runs_dir(url: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 from lnlbench.cli import common, selection
 from lnlbench.cli.printing import counted
 from lnlbench.cli.selection import Chosen
-from lnlbench.errors import DataError, LnlbenchError
+from lnlbench.errors import LnlbenchError
 
 if TYPE_CHECKING:
     from lnlbench.execution.local import Summary
@@ -94,7 +95,7 @@ def run(
             plugins=picked.plugins,
         )
         summary = _work(store, plan, todo, LocalEngine(store, config, places))
-        _conclude(store, picked, plan, summary, as_json)
+        _conclude(store, picked, plan, summary, common.same_database(db), as_json)
     finally:
         store.close()
 
@@ -110,10 +111,7 @@ def _check_data(jobs: Sequence[Job], folder: Path) -> None:
     for name in sorted({job.dataset for job in jobs}):
         info = dataset_info(name)
         if not info.available(folder):
-            raise DataError(
-                f"{name}: no data under {folder}. Expected {info.needs}.",
-                f"Run: lnlbench data download {name} --to {folder}",
-            )
+            raise info.absence(folder)
 
 
 def _queue(store: Store, jobs: Sequence[Job], *, retry_failed: bool, rerun: bool) -> list[Job]:
@@ -168,12 +166,27 @@ def _work(store: Store, plan: Plan, todo: Sequence[Job], engine: Any) -> Summary
     return summary
 
 
-def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, as_json: bool) -> None:
-    """Says how it ended and what to do next, and sets the exit code."""
+def _choice(picked: Chosen, plan: Plan, where: str) -> str:
+    """The options of the report that shows these jobs: what the suite itself does not say must be said again."""
+    if picked.suite is None:
+        return "with the options that chose the jobs"
+    from lnlbench.suite.layout import seed_list
+
+    own = {row.method for row in plan.layout.rows}
+    beyond = {
+        "--plugin": picked.plugins,
+        "--method": any(row.method not in own for row in plan.rows),
+        "--seed": set(plan.seeds) - set(seed_list(plan.layout.seeds)),
+        "--set": picked.settings,
+    }
+    same = " and ".join(name for name, given in beyond.items() if given)
+    rest = f", with the same {same}" if same else ""
+    return f"--suite {shlex.quote(picked.suite)} --scale {plan.scale}{where}{rest}"
+
+
+def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, where: str, as_json: bool) -> None:
+    """Says how it ended and what to do next, and sets the exit code. where: the option --db."""
     counts = store.counts([job.key for job in plan.jobs])
-    choice = f"--suite {picked.suite} --scale {plan.scale}" if picked.suite else "with the options that chose the jobs"
-    if picked.suite and picked.settings:
-        choice += ", with the same --set"
     if as_json:
         common.print_json(
             {
@@ -202,9 +215,10 @@ def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, as_jso
         if summary.interrupted:
             out.print("Stopped. The same command goes on where it stopped.", markup=False)
         elif counts["failed"]:
-            out.print("Why: lnlbench status --failed. Once more: the same command with --retry-failed.", markup=False)
+            why = f"Why: lnlbench status --failed{where}."
+            out.print(f"{why} Once more: the same command with --retry-failed.", markup=False)
         else:
-            out.print(f"The table: lnlbench report {choice}", markup=False)
+            out.print(f"The table: lnlbench report {_choice(picked, plan, where)}", markup=False)
     if summary.interrupted:
         raise typer.Exit(130)
     if counts["failed"]:

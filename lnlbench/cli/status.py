@@ -30,25 +30,27 @@ def status(
     with common.look_at(db) as look:
         counts = look.counts(keys)
     if not failed and not counts["running"]:
-        _print_overview(counts, [], as_json)
+        _print_overview(counts, [], db, as_json)
         return
     store = common.open_existing(db)
     try:
         if failed:
             _failures(store, keys, as_json)
         else:
-            _overview(store, keys, as_json)
+            _overview(store, keys, db, as_json)
     finally:
         store.close()
 
 
-def _overview(store: Store, keys: list[str] | None, as_json: bool) -> None:
+def _overview(store: Store, keys: list[str] | None, db: str | None, as_json: bool) -> None:
     counts = store.counts(keys)
     running = [_running(store, view) for view in store.jobs(keys, state="running")]
-    _print_overview(counts, running, as_json)
+    _print_overview(counts, running, db, as_json)
 
 
-def _print_overview(counts: Mapping[JobState, int], running: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+def _print_overview(
+    counts: Mapping[JobState, int], running: Sequence[Mapping[str, Any]], db: str | None, as_json: bool
+) -> None:
     if as_json:
         common.print_json({"states": counts, "running": running})
         return
@@ -61,7 +63,7 @@ def _print_overview(counts: Mapping[JobState, int], running: Sequence[Mapping[st
             markup=False,
         )
     if counts.get("failed"):
-        out.print("Why they failed: lnlbench status --failed", markup=False)
+        out.print(f"Why they failed: lnlbench status --failed{common.same_database(db)}", markup=False)
 
 
 def _running(store: Store, view: JobView) -> dict[str, Any]:

@@ -162,6 +162,32 @@ def test_missing_data_says_how_to_get_it_before_anything_starts(lnlbench, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_lacks_files_is_told_from_one_that_is_not_there(lnlbench, tmp_path, engine):
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    for name in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "batches.meta"):
+        (tmp_path / "cifar-10-batches-py" / name).touch()
+    ended = lnlbench("run", "--method", "ce", "--dataset", "cifar10", "--scale", "desk", "--data-dir", tmp_path)
+    assert "cifar-10-batches-py lacks test_batch." in ended.err
+    assert engine == []
+
+
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        ((), ""),
+        (("--db", "other name.sqlite"), " --db 'other name.sqlite'"),
+        (("--db", "sqlite:///u.sqlite"), " with the same --db"),
+        (("--method", "ce", "--seed", "2"), ""),
+        (("--method", "ce", "--seed", "9"), ", with the same --seed"),
+        (("--method", "sanm(dividemix)", "--set", "epochs=2"), ", with the same --method and --set"),
+        (("--plugin", EXAMPLE, "--method", "my_bootstrap"), ", with the same --plugin and --method"),
+    ],
+)
+def test_the_report_it_suggests_shows_the_jobs(lnlbench, engine, options, again):
+    ended = lnlbench("run", "--suite", "quickstart", *options)
+    assert ended.out.endswith(f"The table: lnlbench report --suite quickstart --scale smoke{again}\n")
+
+
 def test_a_suite_of_methods_that_are_not_there_yet_is_told(lnlbench, tmp_path):
     (tmp_path / "mine.yaml").write_text(
         "title: T\nrecipe: quickstart\nseeds: 1\ncolumns: [{dataset: digits, noise: symmetric, rates: [0.2]}]\n"
@@ -319,7 +345,7 @@ def test_status_counts_the_jobs_and_says_where_the_reasons_are(lnlbench, filled)
     ended = lnlbench("status", "--db", filled.path)
     assert "1 done" in ended.out
     assert "1 failed" in ended.out
-    assert "lnlbench status --failed" in ended.out
+    assert f"lnlbench status --failed --db {filled.path}" in ended.out
     assert lnlbench("status", "--db", filled.path, "--json").json["states"]["failed"] == 1
 
 
