@@ -157,7 +157,10 @@ def load_plugin(path: str | Path) -> list[str]:
         sys.modules[name] = module
         try:
             found.loader.exec_module(module)
-        except Exception as error:
+        except LnlbenchError as error:
+            del sys.modules[name]
+            raise type(error)(f"plug-in file {path}: {error.message}", error.hint) from error
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise LnlbenchError(f"plug-in file {path} fails to import: {type(error).__name__}: {error}") from error
     classes = [

@@ -6,6 +6,7 @@ A method file declares one `SPEC`. The registry reads it without importing torch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -94,6 +95,11 @@ class MethodSpec:
     version: int = 1
 
     def __post_init__(self) -> None:
+        if not re.fullmatch("[a-z][a-z0-9_]*", self.slug):
+            raise InvalidSetting(
+                f"method {self.slug!r}: a slug is lower-case letters, digits and _, a letter first.",
+                "Its title can be anything.",
+            )
         for need in self.needs:
             if need not in NEEDS:
                 raise InvalidSetting(f"method {self.slug}: unknown need {need!r}.", "Needs: " + ", ".join(NEEDS))

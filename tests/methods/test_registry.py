@@ -140,6 +140,9 @@ def test_a_changed_plug_in_file_is_read_anew(tmp_path):
         ("import no_such_module\n", "fails to import: ModuleNotFoundError"),
         ("def broken(:\n", "fails to import: SyntaxError"),
         ("1 / 0\n", "fails to import: ZeroDivisionError"),
+        ("raise SystemExit(3)\n", "fails to import: SystemExit: 3"),
+        (PLUGIN.format(slug="Mine"), "'Mine': a slug is lower-case"),
+        (PLUGIN.format(slug="my-method"), "a slug is lower-case"),
         ("from lnlbench.methods.ce import CrossEntropy\n", "defines no method"),
     ],
 )
