@@ -236,6 +236,10 @@ def test_unknown_suites_scales_and_recipes_get_the_nearest_name(small, write):
         load_suite("sanm-tabel1")
     with pytest.raises(UnknownName, match="paper"):
         small.plan("papr")
+    with pytest.raises(UnknownName, match=r"line 2: there is no recipe file .*absent\.yaml(.|\n)*the suite's folder"):
+        load_suite(write(recipe="absent.yaml"))
+    with pytest.raises(UnknownName, match=r"unknown backbone 'smalcnn'(.|\n)*smallcnn"):
+        small.plan("smoke", settings={"backbone": "smalcnn"}).check()
     with pytest.raises(UnknownName, match=r"mine\.yaml, line 2: unknown recipe 'sanm-cifr'(.|\n)*sanm-cifar"):
         load_suite(write(recipe="sanm-cifr"))
 

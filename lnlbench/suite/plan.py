@@ -99,15 +99,19 @@ class Plan:
         return tuple({job.key: job for job in ordered}.values())
 
     def check(self) -> None:
-        """Whether every noise can be drawn on its data set, before anything starts (imports numpy).
+        """Whether every noise can be drawn on its data set and every network is there, before anything starts.
 
-        Raises UnknownName for a noise there is not, InvalidSetting for settings that do not fit.
+        Imports numpy. Raises UnknownName for a noise or network there is not, InvalidSetting for noise settings that
+        do not fit.
         """
         from lnlbench.data.catalogue import dataset_info
         from lnlbench.data.noise.checks import check_noise
+        from lnlbench.networks.catalogue import BACKBONES
 
         for column in self.columns:
             check_noise(column.noise, column.dataset, dataset_info(column.dataset).classes)
+        for name in sorted({job.recipe.backbone for job in self.jobs} - BACKBONES.keys()):
+            raise unknown_name("backbone", name, BACKBONES, "lnlbench list backbones")
 
 
 @dataclass(frozen=True)

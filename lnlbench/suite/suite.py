@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lnlbench.errors import InvalidSetting, LnlbenchError, unknown_name
+from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName, unknown_name
 from lnlbench.job import SCALES, Noise, Scale
 from lnlbench.methods import registry
 from lnlbench.suite.documents import Located, build, mappings, read
@@ -142,6 +142,11 @@ def load_recipe(name: str, folder: Path | None = None) -> dict[Scale, ScaleRecip
     path = RECIPES / f"{name}.yaml"
     if name.endswith((".yaml", ".yml")):
         path = (folder or Path()) / Path(name).expanduser()
+        if not path.is_file():
+            raise UnknownName(
+                f"there is no recipe file {path}.",
+                "A path starts from the suite's folder. Recipes by name: " + ", ".join(recipe_names()) + ".",
+            )
     if not path.is_file():
         raise unknown_name("recipe", name, recipe_names())
     return _read_recipe(path.resolve())
