@@ -52,7 +52,11 @@ def report(
     finally:
         store.close()
     if not tables:
-        raise LnlbenchError("no suite has results in this database.", "Run: lnlbench run --suite quickstart")
+        raise LnlbenchError(
+            "no suite has results in this database.",
+            "Run: lnlbench run --suite quickstart. A suite of your own is a file: --suite FILE. "
+            "Jobs that were chosen by --method are shown by the same options.",
+        )
     _write(tables, format, out)
 
 

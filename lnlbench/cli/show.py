@@ -40,7 +40,7 @@ def suite(
     if as_json:
         print_json(_suite_plain(found, scales))
         return
-    layout = found.layouts[scales[0]]
+    layout, rows = found.layouts[scales[0]], found.plan(scales[0]).rows
     line(f"{found.name}: {layout.title}")
     facts(
         [
@@ -54,10 +54,7 @@ def suite(
     heading("Rows" if len(scales) == 1 else f"Rows, at {scales[0]} scale")
     table(
         ["label", "method", "needs", "in lnlbench"],
-        [
-            [row.label, row.method, row.needs if row.implemented else "?", row.implemented]
-            for row in found.plan(scales[0]).rows
-        ],
+        [[row.label, row.method, row.needs if row.implemented else "?", row.implemented] for row in rows],
     )
 
 
