@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lnlbench.store import Glance, Store
 
 DEFAULT_DB = "lnlbench.sqlite"
+_ENDLESS = 10_000
 
 DbOption = Annotated[
     str | None,
@@ -36,10 +37,11 @@ PluginOption = Annotated[
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; plain text when the output is no terminal."""
+    """A rich console; plain text, whose lines and tables are as long as they are, when the output is no terminal."""
     from rich.console import Console
 
-    return Console(stderr=stderr, soft_wrap=not sys.stdout.isatty(), highlight=False)
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _ENDLESS
+    return Console(stderr=stderr, soft_wrap=not sys.stdout.isatty(), highlight=False, width=width)
 
 
 def print_error(error: LnlbenchError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lnlbench.execution.estimate import Cost
     from lnlbench.job import Job
     from lnlbench.suite import Plan
+    from lnlbench.suite.plan import PlannedCell
+
+_GAP = 2
 
 
 def plan(
@@ -92,17 +95,16 @@ def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
 
     out = common.console()
     out.print(f"{planned.name}, {planned.scale} scale: {planned.title}", markup=False)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("Method")
-    for column in planned.columns:
-        table.add_column(Text(f"{column.dataset}\n{column.noise.label()}"), justify="right")
-    for row, cells in zip(planned.rows, planned.grid, strict=True):
-        counts = []
-        for cell in cells:
-            done = sum(states.get(job.key) in ("done", "diverged") for job in cell.jobs)
-            counts.append(f"{done}/{len(cell.jobs)}" if cell.jobs else "-")
-        table.add_row(Text(row.label), *counts)
-    out.print(table)
+    heads = [f"{column.dataset}\n{column.noise.label()}" for column in planned.columns]
+    counts = [[_count(cell, states) for cell in cells] for cells in planned.grid]
+    for block in _blocks([row.label for row in planned.rows], heads, out.width):
+        table = Table(box=None, pad_edge=False)
+        table.add_column("Method", no_wrap=True)
+        for head in heads[block]:
+            table.add_column(Text(head), justify="right", no_wrap=True)
+        for row, cells in zip(planned.rows, counts, strict=True):
+            table.add_row(Text(row.label), *cells[block])
+        out.print(table)
     done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
     failed = sum(states.get(job.key) == "failed" for job in planned.jobs)
     out.print(
@@ -114,6 +116,26 @@ def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
     if planned.missing_rows:
         names = ", ".join(f"{row.label} ({row.method})" for row in planned.missing_rows)
         out.print(f"Not in lnlbench yet, rows of dashes: {names}.", markup=False)
+
+
+def _count(cell: PlannedCell, states: Mapping[str, str]) -> str:
+    done = sum(states.get(job.key) in ("done", "diverged") for job in cell.jobs)
+    return f"{done}/{len(cell.jobs)}" if cell.jobs else "-"
+
+
+def _blocks(labels: Sequence[str], heads: Sequence[str], width: int) -> Iterator[slice]:
+    """The columns in blocks that fit, for below each other: with heads cut, cifar10 and cifar100 look the same."""
+    from rich.cells import cell_len
+
+    front = max(map(cell_len, ["Method", *labels]))
+    start, taken = 0, front
+    for i, head in enumerate(heads):
+        room = _GAP + max(map(cell_len, head.split("\n")))
+        if taken + room > width and i > start:
+            yield slice(start, i)
+            start, taken = i, front
+        taken += room
+    yield slice(start, len(heads))
 
 
 def _print_cost(todo: Sequence[Job], costs: Mapping[str, Cost]) -> None:

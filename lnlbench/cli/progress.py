@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY = 30.0
 """Seconds between two lines about a running job where there is no terminal."""
+WAIT_SECONDS = 5.0
+"""How long workers may wait with none of them at work before that is told."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Progress:
         self.started = time.monotonic()
         self.console = out or console(stderr=True)
         self._live: Live | None = None
+        self._idle: float | None = None
+        self._idle_told = False
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -93,6 +97,20 @@ class Progress:
         elif event.kind == "error":
             self.running.pop(event.worker, None)
             self._line(f"warning: {values['message']}", style="yellow")
+        self._waiting(event, now)
+
+    def _waiting(self, event: Event, now: float) -> None:
+        """Says once why nothing happens: what is left is another run's, or that of one which is no more."""
+        if event.kind != "waiting" or self.running:
+            self._idle = None if self.running else self._idle
+            return
+        self._idle = self._idle or now
+        if now - self._idle >= WAIT_SECONDS and not self._idle_told:
+            self._idle_told = True
+            self._line(
+                "waiting: the jobs left are held by another run, or by one that ended without notice; "
+                "these come free within two minutes of its end."
+            )
 
     def _rate(self, job: Running, now: float, samples: int) -> None:
         """Images a second over the last report, smoothed; the count starts anew with each epoch."""
@@ -147,7 +165,8 @@ class Progress:
                 "" if job.left is None else f"{duration(job.left)} left",
             )
         if not self.running:
-            table.add_row(Text("workers are starting ..." if not finished else ""))
+            starting = not finished and self._idle is None
+            table.add_row(Text("workers are starting ..." if starting else "waiting ..." if self._idle else ""))
         top = Table.grid(padding=(0, 2))
         top.add_row(ProgressBar(total=self.total, completed=self.before + work, width=40), head)
         return Group(top, table)

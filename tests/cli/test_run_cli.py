@@ -329,6 +329,19 @@ def test_plan_names_rows_that_lnlbench_does_not_have(lnlbench):
     assert set(missing).isdisjoint(registry.names())
 
 
+def test_a_wide_matrix_is_not_cut_where_there_is_no_terminal(lnlbench, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = lnlbench("plan", "--suite", "sanm-table1", "--scale", "paper", "--no-measure").out.splitlines()
+    assert out[1].split() == ["cifar10"] * 4 + ["cifar100"] * 4
+
+
+def test_on_a_narrow_terminal_the_columns_go_below_each_other():
+    heads = ["cifar10\nsymmetric 20%", "cifar10\nsymmetric 50%", "cifar100\nsymmetric 20%"]
+    assert list(plan_command._blocks(["DivideMix"], heads, 80)) == [slice(0, 3)]
+    assert list(plan_command._blocks(["DivideMix"], heads, 39)) == [slice(0, 2), slice(2, 3)]
+    assert list(plan_command._blocks(["DivideMix"], heads, 5)) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
 def test_plan_without_a_suite_counts_the_jobs_of_all(lnlbench, quickstart):
     ended = lnlbench("plan", "--json").json
     rows = {(row["suite"], row["scale"]): row for row in ended["suites"]}
@@ -538,3 +551,16 @@ def test_progress_tells_starts_ends_and_failures_in_plain_lines(capsys):
         "diverged ce seed 2",
     ]
     assert progress.ended == {"done": 1, "diverged": 1, "failed": 1}
+
+
+def test_progress_says_once_why_nothing_happens(capsys, monkeypatch):
+    from lnlbench.cli import progress as display
+
+    monkeypatch.setattr(display, "WAIT_SECONDS", 0.0)
+    start = Event("start", "w", "key", {"label": "ce seed 1", "epochs": 4, "start_epoch": 0})
+    end = Event("end", "w", "key", {"status": "done", "label": "ce seed 1"})
+    with display.Progress(3, 0) as progress:
+        for event in (start, Event("waiting", "v"), end, Event("waiting", "w"), Event("waiting", "w")):
+            progress.hear(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["start ce seed 1", "done  ce seed 1", "waiting"]
