@@ -149,9 +149,9 @@ class UsesTruthOfTheCollector(Toy):
 
 
 def collected_truth(method):
-    mine = method.task.noisy_labels.data_ptr()
+    mine = method.engine.images.data_ptr()
     found = (e for e in gc.get_objects() if type(e).__name__ == "Evaluator")
-    return next(e._train for e in found if e._train[1].data_ptr() == mine)
+    return next(e._train for e in found if e._train[0].data_ptr() == mine)
 
 
 class KeepsTruth(Toy):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -191,11 +192,9 @@ class Worker:
             on_epoch=finished_epoch,
             on_resume=resumed,
             on_ready=ready,
-            stop=self._should_stop,
+            # Not a method of ours: from it a training method could reach the store.
+            stop=_either(self._stop, self._lost),
         )
-
-    def _should_stop(self) -> bool:
-        return self._stop.is_set() or self._lost.is_set()
 
     def _checkpoint_of(self, claim: Claim) -> Path:
         return Path(self.config.runs_dir) / "checkpoints" / claim.job_key[:2] / f"{claim.job_key}.pt"
@@ -227,6 +226,11 @@ class Worker:
             except StoreError:
                 # The database may be busy or away for a moment; the lease outlasts three such failures.
                 continue
+
+
+def _either(*events: threading.Event) -> Callable[[], bool]:
+    """Whether any of the events is set."""
+    return lambda: any(event.is_set() for event in events)
 
 
 def _epoch_row(record: Any) -> EpochRow:

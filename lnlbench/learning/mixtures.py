@@ -88,7 +88,7 @@ def _sklearn_posterior(losses: Tensor, seed: int, max_iter: int, tol: float, reg
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    column = losses.double().cpu().numpy().reshape(-1, 1)
+    column = losses.cpu().double().numpy().reshape(-1, 1)
     ones = torch.ones(len(column), dtype=torch.float64)
     if not torch.isfinite(losses).all() or column.max() == column.min():
         return ones

@@ -100,7 +100,7 @@ class Method(nn.Module):
         return [Stage("train", self.task.epochs, self.train_epoch)]
 
     def predict(self, images: Tensor) -> Tensor:
-        """(B, C) logits or probabilities for normalised images (B, 3, H, W), the ensemble's where there are
+        """(B, C) logits (or log-probabilities) for normalised images (B, 3, H, W), the ensemble's where there are
         two nets; or (K, B, C) for K predictors whose mean accuracy is the method's number."""
         return self.net(images)
 

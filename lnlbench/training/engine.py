@@ -82,7 +82,7 @@ class Engine:
 
     def build(self, make: Callable[[], nn.Module]) -> Any:
         """A module made under its own stream of initial weights, on the run's device."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derive(self._seed, "weights", self._built))
             module = make()
         self._built += 1
@@ -115,7 +115,9 @@ class Engine:
         size = batch_size or self.recipe.batch_size
         last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
         for start in range(0, last, size):
-            yield self._batch(order[start : start + size])
+            batch = self._batch(order[start : start + size])
+            self.samples += len(batch)
+            yield batch
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
@@ -229,7 +231,6 @@ class Engine:
         return subset.nonzero().squeeze(1) if subset.dtype == torch.bool else subset
 
     def _batch(self, indices: Tensor) -> Batch:
-        self.samples += len(indices)
         return Batch(self.images[indices], indices, self.noisy_labels[indices], self.num_classes, self.views)
 
     def _optimizer(self, name: str, net: nn.Module) -> torch.optim.Optimizer:

@@ -138,7 +138,8 @@ def open_run(job: Job, data: Prepared, place: Place, stop: Callable[[], bool] = 
     streams = Streams(job.seed, place.device)
     mean, std = (torch.tensor(values, device=place.device) for values in (data.mean, data.std))
     views = Views(job.recipe, mean, std, streams.tensors, channels_last=True, flip=data.flip)
-    noisy_labels = torch.from_numpy(data.train.given).to(place.device)
+    # A copy: a method that wrote into its labels must not write into the evaluator's.
+    noisy_labels = torch.tensor(data.train.given, device=place.device)
     images = torch.from_numpy(data.train.images).to(place.device)
     engine = Engine(job.recipe, images, noisy_labels, data.num_classes, views, place, streams, stop)
     task = Task(
@@ -175,6 +176,7 @@ class _Loop:
             "labels": data.provenance["noisy_labels_sha256"],
             "device": run.place.device.type,
             "precision": run.place.precision,
+            "code": registry.source_sha256(registry.parse(job.method)),
         }
         self.saved_at = time.monotonic()
         self.unsaved: dict[str, Any] | None = None

@@ -199,11 +199,11 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_steps_and_starts_anew() -> None
     assert engine.end_epoch()[0] == pytest.approx(2.0)
 
 
-def test_the_samples_of_an_epoch_are_counted() -> None:
+def test_the_samples_that_an_epoch_trains_on_are_counted_not_those_it_only_scores() -> None:
     engine, pair = opened()
     seen(engine)
     engine.scores(pair, lambda b: b.labels, None)
-    assert engine.samples == 40
+    assert engine.samples == 20
     engine.begin_epoch(pair, 1)
     assert engine.samples == 0
 
