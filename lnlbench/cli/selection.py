@@ -28,7 +28,7 @@ MethodOption = Annotated[
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Only this data set; repeatable.")]
 NoiseOption = Annotated[list[str] | None, typer.Option("--noise", "-n", help="Only this noise; repeatable.")]
 RateOption = Annotated[list[float] | None, typer.Option("--rate", "-r", help="Only this noise rate; repeatable.")]
-SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")]
+SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="This seed in place of the suite's; repeatable.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

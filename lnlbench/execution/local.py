@@ -240,11 +240,12 @@ class LocalEngine:
             if process.in_order:
                 continue
             self.summary.deaths += 1
-            given_back = self.store.release(worker=name)
+            how = _how_it_ended(process)
+            given_back = self.store.release(worker=name, why=f"its worker {how}")
             # A job that kills its workers uses up its attempts; only workers without a job could die for ever.
             self._barren = 0 if given_back or process.started_job else self._barren + 1
             log = log_path(Path(self.config.runs_dir), name)
-            epitaph = f"worker {name} {_how_it_ended(process)}, its log: {log}"
+            epitaph = f"worker {name} {how}, its log: {log}"
             for view in self.store.jobs(given_back):
                 lost = {"status": "lost", "state": view.state, "label": view.job.label(), "error": epitaph}
                 self._hear(Event("end", name, view.key, lost))

@@ -6,6 +6,7 @@ its answers equal to the store's.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -86,16 +87,18 @@ def glance_at(path: str | Path) -> Glance | None:
     file = Path(path).expanduser().absolute()
     if not file.is_file():
         return None
-    connection = None
-    try:
-        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-    except sqlite3.Error:
-        found = []
-    if found == [(HEAD,)] and connection is not None:
-        return Glance(connection)
-    if connection is not None:
-        connection.close()
+    # A WAL database cannot be opened where nothing may be written; there nobody writes to it either.
+    for mode in ("mode=ro", *([] if os.access(file.parent, os.W_OK) else ["mode=ro&immutable=1"])):
+        connection = None
+        try:
+            connection = sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, timeout=30)
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        except sqlite3.Error:
+            found = []
+        if found == [(HEAD,)] and connection is not None:
+            return Glance(connection)
+        if connection is not None:
+            connection.close()
     return None
 
 

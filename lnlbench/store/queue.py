@@ -89,8 +89,11 @@ class Queue(Database):
             connection.execute(update(JobRecord).where(JobRecord.key == key).values(lease_until=until))
         return True
 
-    def release(self, *, worker: str) -> list[str]:
-        """Gives back at once what a dead worker held; returns the jobs' keys. The attempts count."""
+    def release(self, *, worker: str, why: str = "its worker died") -> list[str]:
+        """Gives back at once what a dead worker held; returns the jobs' keys. The attempts count.
+
+        why: what the lost run says of its end.
+        """
         with self.exclusive() as connection:
             now = self.now(connection)
             held = connection.execute(
@@ -99,7 +102,7 @@ class Queue(Database):
                 )
             ).all()
             for key, attempts, limit in held:
-                _lose_run(connection, key, now, "its worker died")
+                _lose_run(connection, key, now, why)
                 leave(connection, key, state_after_failure(attempts, limit), attempts)
         return [row.key for row in held]
 

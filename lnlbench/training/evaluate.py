@@ -3,7 +3,6 @@ other way round, and turns them into the numbers of one epoch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -126,9 +125,8 @@ def auc(score: Tensor, correct: Tensor) -> float | None:
 
 def _accuracy(predictions: Tensor, labels: Tensor) -> float:
     """Mean accuracy, in percent, of K predictors (K, M, C)."""
-    hits = (predictions.argmax(-1) == labels).float().mean(1)
-    value = 100.0 * float(hits.mean())
-    return value if math.isfinite(value) else 0.0
+    hits = int((predictions.argmax(-1) == labels).sum())
+    return 100.0 * hits / (predictions.shape[0] * max(1, len(labels)))
 
 
 def _selection(selected: Tensor | None, correct: Tensor) -> tuple[float | None, float | None]:
