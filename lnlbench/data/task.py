@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from lnlbench.data.augment.views import Views
 from lnlbench.errors import UndeclaredNeed
+from lnlbench.learning.pseudo_labels import one_hot
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Batch:
     @property
     def one_hot(self) -> Tensor:
         """(B, C) float, the noisy labels as distributions."""
-        return F.one_hot(self.labels, self.num_classes).float()
+        return one_hot(self.labels, self.num_classes)
 
     def weak(self) -> Tensor:
         """The recipe's weak view: pad, random crop, flip."""

@@ -265,7 +265,7 @@ class LocalEngine:
         try:
             while self._processes and time.monotonic() < deadline:
                 try:
-                    self._hear(self._events.get(timeout=0.2))
+                    self._hear(self._events.get(timeout=LOOK_SECONDS))
                 except queue.Empty:
                     self._dismiss()
         except KeyboardInterrupt:

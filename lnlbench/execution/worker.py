@@ -96,6 +96,7 @@ class Worker:
         self.say("end", claim.job_key, label=claim.job.label(), status=status, **values)
 
     def _attempt(self, claim: Claim, state: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        from lnlbench.training import checkpoint
         from lnlbench.training.engine import Interrupted
 
         try:
@@ -122,7 +123,7 @@ class Worker:
         result = outcome.result
         row = None if result is None else ResultRow(**asdict(result))
         job_state = self._finish(claim.run_uid, outcome.status, row, error=outcome.reason or None)
-        self._checkpoint_of(claim).unlink(missing_ok=True)
+        checkpoint.remove(self._checkpoint_of(claim))
         numbers = {"best": result.best, "last": result.last, "seconds": result.seconds} if result else {}
         return outcome.status, {"state": job_state, "error": outcome.reason, **numbers}
 
@@ -138,6 +139,7 @@ class Worker:
         return self.store.finish(*args, **kwargs)
 
     def _train(self, claim: Claim, state: dict[str, Any]) -> Any:
+        from lnlbench.training import checkpoint
         from lnlbench.training.data import prepare
         from lnlbench.training.trainer import EpochRecord, train
 
@@ -166,7 +168,7 @@ class Worker:
             state["epoch"] = len(records)
 
         def ready(engine: Any, epochs: int) -> None:
-            state.update(engine=engine, of=epochs, samples=len(data.train.given))
+            state.update(engine=engine, of=epochs)
             self.say("start", claim.job_key, label=claim.job.label(), epochs=epochs, start_epoch=state["epoch"])
 
         def finished_epoch(record: EpochRecord) -> None:
@@ -182,7 +184,7 @@ class Worker:
 
         path = self._checkpoint_of(claim)
         if not self.config.resume:
-            path.unlink(missing_ok=True)
+            checkpoint.remove(path)
         return train(
             claim.job,
             data,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 ENTRY_POINTS = "lnlbench.methods"
-_NOT_METHODS = {"__init__", "base", "plugin", "registry", "spec"}
+_NOT_METHODS = {"__init__", "base", "registry", "spec"}
 _LIGHT = ("__future__", "dataclasses", "typing", "lnlbench.methods.spec")
 _plugins: dict[str, type[Method]] = {}
 

@@ -14,7 +14,7 @@ from lnlbench.errors import InvalidSetting
 from lnlbench.job import Scale
 from lnlbench.report import notes, reference
 from lnlbench.report.numbers import decimals, number
-from lnlbench.report.provenance import DataOf, data_of
+from lnlbench.report.provenance import DataOf, OfData, data_of
 from lnlbench.report.reference import Published
 from lnlbench.report.statistics import summarise
 from lnlbench.suite import Plan, PlannedCell, PlannedColumn, PlannedRow, Stat
@@ -40,7 +40,7 @@ _PRINTED: dict[Stat, tuple[str, str]] = {
 }
 
 
-class Result(Protocol):
+class Result(OfData, Protocol):
     """What a table reads of a result; `store.ResultView` is one. status: 'done' or 'diverged'."""
 
     @property
@@ -59,12 +59,6 @@ class Result(Protocol):
     def best_auc(self) -> float | None: ...
     @property
     def last_auc(self) -> float | None: ...
-    @property
-    def data_fingerprint(self) -> str | None: ...
-    @property
-    def data_canonical(self) -> bool | None: ...
-    @property
-    def data_note(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
