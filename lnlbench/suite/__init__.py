@@ -3,11 +3,12 @@
 `load_suite(name).plan(scale)` gives the jobs; `lnlbench.report` prints the table. No torch, no numpy.
 """
 
-from lnlbench.suite.layout import Layout, Stat
+from lnlbench.suite.layout import Figure, Layout, Stat
 from lnlbench.suite.plan import Plan, PlannedCell, PlannedColumn, PlannedRow
 from lnlbench.suite.suite import Suite, adhoc_plan, load_recipe, load_suite, recipe_names, suite_names
 
 __all__ = [
+    "Figure",
     "Layout",
     "Plan",
     "PlannedCell",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from lnlbench.data.catalogue import dataset_info
-from lnlbench.errors import InvalidSetting
+from lnlbench.errors import InvalidSetting, unknown_name
 from lnlbench.job import Noise, Recipe
 from lnlbench.resolve import merge
 from lnlbench.settings import Settings, setting
@@ -20,7 +20,11 @@ Stat = Literal["best", "last", "last10", "valid", "auc", "last_auc"]
 
 @dataclass(frozen=True)
 class Row(Settings):
-    """One row of the table: a method under the label that the paper prints."""
+    """One row of the table: a method under the label that the paper prints.
+
+    group: rows of one group stand together, a rule before the next. series, x: where the row stands in a figure of
+    kind `lines`; a row may be a point of several series (mu = 0 is one of all).
+    """
 
     kind: ClassVar[str] = "row key"
 
@@ -29,6 +33,9 @@ class Row(Settings):
     set: dict[str, Any] = setting({}, "hyperparameters of this row")
     recipe: dict[str, Any] = setting({}, "recipe settings of this row, nested")
     published: dict[str, str] = setting({}, "where published.csv names the row otherwise: method, variant")
+    group: str = setting("", "name of the block of rows it belongs to")
+    series: tuple[str, ...] = setting((), "figures: names of the curves that the row is a point of")
+    x: float | None = setting(None, "figures: its place on the axis")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,6 +69,24 @@ class Columns(Settings):
 
 
 @dataclass(frozen=True)
+class Figure(Settings):
+    """A figure of a suite's own numbers.
+
+    draw: `lines` draws the rows' series over x, a panel a column; `rates` each row over the noise rate, a panel a
+    data set and noise; `bars` the rows side by side, a group a column; `gains` what each row adds to the row
+    `baseline`, a group a column.
+    """
+
+    kind: ClassVar[str] = "figure key"
+
+    draw: Literal["lines", "rates", "bars", "gains"] = setting(doc="lines, rates, bars or gains")
+    title: str = setting("", "what it shows; empty: the suite's title")
+    x_label: str = setting("", "lines: what stands on the axis")
+    baseline: str = setting("", "gains: label of the row that the others are compared with")
+    stat: Stat | None = setting(None, "statistic; empty: the suite's first")
+
+
+@dataclass(frozen=True)
 class Layout(Settings):
     """A suite at one scale."""
 
@@ -77,6 +102,9 @@ class Layout(Settings):
     stats: tuple[Stat, ...] = setting(("best",), "statistics, one line of a row each")
     seeds: int | tuple[int, ...] = setting(3, "how many (1, 2, ...), or which", low=0)
     noise: dict[str, Any] = setting({}, "noise settings that all columns share")
+    bold: Literal["column", "group"] = setting("column", "the best of each column, or of each group in a column")
+    notes: tuple[str, ...] = setting((), "whole sentences to print below every report of it")
+    figures: tuple[Figure, ...] = setting((), "figures of its numbers, for `lnlbench plot`")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,6 +116,10 @@ class Layout(Settings):
         seed_list(self.seeds)
         for columns in self.columns:
             columns.noises(self.noise)
+        labels = [row.label for row in self.rows]
+        for figure in self.figures:
+            if figure.draw == "gains" and figure.baseline not in labels:
+                raise unknown_name("row, as the baseline of a figure,", figure.baseline, labels)
 
 
 @dataclass(frozen=True)

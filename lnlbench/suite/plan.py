@@ -25,13 +25,19 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A row. needs: what its method needs beyond noisy labels. implemented: whether lnlbench has the method."""
+    """A row. needs: what its method needs beyond noisy labels. implemented: whether lnlbench has the method.
+
+    group, series, x: as in `layout.Row`.
+    """
 
     label: str
     method: str
     needs: tuple[str, ...]
     implemented: bool
     published: Values = field(default_factory=dict)
+    group: str = ""
+    series: tuple[str, ...] = ()
+    x: float | None = None
 
 
 @dataclass(frozen=True)
@@ -300,9 +306,17 @@ def _knows(expression: Expression, name: str) -> bool:
 
 
 def _planned(row: Row, expression: Expression | None) -> PlannedRow:
-    if expression is None:
-        return PlannedRow(row.label, normal(row.method), (), False, row.published)
-    return PlannedRow(row.label, str(expression), needs(expression), True, row.published)
+    there = expression is not None
+    return PlannedRow(
+        label=row.label,
+        method=str(expression) if there else normal(row.method),
+        needs=needs(expression) if expression is not None else (),
+        implemented=there,
+        published=row.published,
+        group=row.group,
+        series=row.series,
+        x=row.x,
+    )
 
 
 @dataclass(frozen=True)
