@@ -7,105 +7,22 @@ the business of the module that an entry names; a new data set is that module an
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from lnlbench.errors import DataError, unknown_name
+from lnlbench.data.info import Channels, DataFile, DatasetInfo, LabelFileInfo
+from lnlbench.errors import unknown_name
 
-Channels = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A file by its path below the data folder.
-
-    md5: of the canonical release, None where none is known. bytes: for progress and room on disk only,
-    never a check. url: where it is published, None for a file that comes inside an archive.
-    """
-
-    path: str
-    md5: str | None = None
-    bytes: int | None = None
-    url: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return Path(self.path).name
-
-
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What is known of a data set without reading it.
-
-    train, test: number of images. reader: module with `read(info, data_dir, checksums) -> Dataset`.
-    members: the files that are read; archive: one file that holds all of them and can be read instead.
-    unpacked_bytes: about what the members take on disk. normalisation: (mean, std) per channel, for
-    pixels in [0, 1], by the recipe's name of it; 'none' is always there.
-    fingerprint: of the canonical release, None where it has not been measured.
-    """
-
-    key: str
-    title: str
-    classes: int
-    train: int
-    test: int
-    image: str
-    noise: str
-    citation: str
-    terms: str
-    needs: str
-    reader: str
-    normalisation: dict[str, tuple[Channels, Channels]]
-    members: tuple[DataFile, ...] = ()
-    archive: DataFile | None = None
-    unpacked_bytes: int = 0
-    fingerprint: str | None = None
-
-    @property
-    def files(self) -> tuple[DataFile, ...]:
-        """Every file a copy may consist of: the archive and its members."""
-        return ((self.archive,) if self.archive else ()) + self.members
-
-    def unpacked(self, data_dir: str | Path) -> bool:
-        """Whether every member lies under `data_dir`; true for a data set that needs no file."""
-        return all((Path(data_dir) / member.path).is_file() for member in self.members)
-
-    def packed(self, data_dir: str | Path) -> bool:
-        """Whether the archive lies under `data_dir`."""
-        return self.archive is not None and (Path(data_dir) / self.archive.path).is_file()
-
-    def available(self, data_dir: str | Path) -> bool:
-        """Whether there are files to read under `data_dir`. Whether they are right, `verify` says."""
-        return self.unpacked(data_dir) or self.packed(data_dir)
-
-    def absence(self, data_dir: str | Path) -> DataError:
-        """What to tell where data is not `available`: that there is none, or which files a folder lacks."""
-        missing = [member for member in self.members if not (Path(data_dir) / member.path).is_file()]
-        folder = (Path(data_dir) / missing[0].path).parent
-        hint = f"Run: lnlbench data download {self.key} --to {data_dir}"
-        if len(missing) < len(self.members):
-            names = ", ".join(member.name for member in missing)
-            return DataError(f"{self.key}: {folder} lacks {names}.", f"Delete the folder and download it again. {hint}")
-        expected = f"{folder}/ or {self.archive.name}" if self.archive else f"{folder}/"
-        return DataError(f"{self.key}: no data under {data_dir}. Expected {expected}.", hint)
-
-
-@dataclass(frozen=True)
-class LabelFileInfo:
-    """A published file of noisy labels for one of the data sets; `noise/human` reads it."""
-
-    key: str
-    title: str
-    dataset: str
-    file: DataFile
-    citation: str
-    terms: str
-
-    def available(self, data_dir: str | Path) -> bool:
-        """Whether the file lies under `data_dir`."""
-        return (Path(data_dir) / self.file.path).is_file()
-
+__all__ = [
+    "DATASETS",
+    "LABEL_FILES",
+    "DataFile",
+    "DatasetInfo",
+    "LabelFileInfo",
+    "dataset_info",
+    "default_data_dir",
+    "entry",
+    "normalisation",
+]
 
 _NONE: tuple[Channels, Channels] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 _CIFAR10_DATASET: tuple[Channels, Channels] = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -119,6 +36,8 @@ _CIFAR10_WHOLE: tuple[Channels, Channels] = (
 )
 _CIFAR100_DATASET: tuple[Channels, Channels] = ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276))
 _CIFAR100_WHOLE: tuple[Channels, Channels] = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+_IMAGENET: tuple[Channels, Channels] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLOTHING1M: tuple[Channels, Channels] = ((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214))
 _DIGITS: tuple[Channels, Channels] = ((0.3054, 0.3054, 0.3054), (0.3761, 0.3761, 0.3761))
 
 _KRIZHEVSKY = "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, University of Toronto, 2009"
@@ -213,6 +132,52 @@ DATASETS: dict[str, DatasetInfo] = {
                 _CIFAR_URL + "cifar-100-python.tar.gz",
             ),
             unpacked_bytes=187_000_000,
+        ),
+        DatasetInfo(
+            key="animal10n",
+            title="Animal-10N",
+            classes=10,
+            train=50_000,
+            test=5_000,
+            image="64x64 RGB",
+            noise="real, about 8%",
+            citation="H. Song, M. Kim, J.-G. Lee, SELFIE: Refurbishing Unclean Samples for Robust Deep Learning, "
+            "ICML 2019",
+            terms="on request from its authors (KAIST)",
+            needs="animal10n/training/ and animal10n/testing/ with files <label>_<id>.jpg, or the classes 0 to 9 as "
+            "folders of train/ and test/, or animal10n/data_batch_1.bin and test_batch.bin",
+            reader="lnlbench.data.animal10n",
+            # SSR, Nested and SANM(SSR) divide by 255; PLC takes ImageNet's numbers.
+            normalisation={"dataset": _NONE, "imagenet": _IMAGENET, "none": _NONE},
+            layouts=(
+                ("animal10n/training", "animal10n/testing"),
+                ("animal10n/train", "animal10n/test"),
+                ("animal10n/data_batch_1.bin", "animal10n/test_batch.bin"),
+            ),
+            side=64,
+            came_noisy=True,
+            nominal_noise=0.08,
+        ),
+        DatasetInfo(
+            key="clothing1m",
+            title="Clothing1M",
+            classes=14,
+            train=1_000_000,
+            test=10_526,
+            image="JPEG, various sizes",
+            noise="real, about 38.5%",
+            citation="T. Xiao, T. Xia, Y. Yang, C. Huang, X. Wang, Learning from Massive Noisy Labeled Data for Image "
+            "Classification, CVPR 2015",
+            terms="on request from its authors, for research",
+            needs="clothing1m/images/ and the key lists and label files of the annotation archive in clothing1m/ or "
+            "clothing1m/annotations/",
+            reader="lnlbench.data.clothing1m",
+            normalisation={"dataset": _CLOTHING1M, "imagenet": _IMAGENET, "none": _NONE},
+            layouts=(("clothing1m/images",),),
+            side=256,
+            came_noisy=True,
+            nominal_noise=0.385,
+            validation=14_313,
         ),
     )
 }
