@@ -6,10 +6,10 @@ progress, the NaN guard and checkpoints stand behind `self.batches`, `self.learn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -46,6 +46,15 @@ class Engine(Protocol):
     def build(self, make: Callable[[], nn.Module]) -> Any: ...
 
     def configure(self, net: nn.Module, optimizer: Optimizer, schedule: Schedule | None) -> None: ...
+
+
+class Curve(NamedTuple):
+    """A learned function of one variable: y (P,) over x (P,), finite."""
+
+    x: Tensor
+    y: Tensor
+    x_label: str
+    y_label: str
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,10 @@ class Method(nn.Module):
     def corrected_labels(self) -> Tensor | None:
         """(N,) int64, the labels the last epoch trained towards, for methods that correct."""
         return None
+
+    def curves(self) -> Mapping[str, Curve]:
+        """Functions that the method has learned, for figures: {"weight": weight against loss}."""
+        return {}
 
     # What a method calls.
 
@@ -266,6 +279,9 @@ class Plugin(Method):
 
     def selected(self) -> Tensor | None:
         return self.host.selected()
+
+    def curves(self) -> Mapping[str, Curve]:
+        return self.host.curves()
 
     def corrected_labels(self) -> Tensor | None:
         return self.host.corrected_labels()

@@ -6,6 +6,7 @@ its answers equal to the store's.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -79,6 +80,18 @@ class Glance:
                 totals[state] += number
         return totals
 
+    def extras_of(self, run_uids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """As `Store.extras_of`: what the results of runs hold beyond their columns, by run uid."""
+        out: dict[str, dict[str, Any]] = {}
+        for chunk in _chunks(run_uids):
+            rows = self._connection.execute(
+                "SELECT run.uid, result.extra FROM run JOIN result ON result.run_id = run.id "
+                f"WHERE result.extra IS NOT NULL AND run.uid IN ({', '.join('?' * len(chunk))})",
+                chunk,
+            )
+            out.update((uid, json.loads(extra)) for uid, extra in rows)
+        return out
+
 
 def glance_at(path: str | Path) -> Glance | None:
     """A look at the database file `path`; None for a URL, for no file, for another schema, for any trouble."""
@@ -106,9 +119,14 @@ def _selections(keys: Collection[str] | None) -> Iterator[tuple[str, list[str]]]
     if keys is None:
         yield "", []
         return
-    rest = iter(dict.fromkeys(keys))
-    while chunk := list(islice(rest, _CHUNK)):
+    for chunk in _chunks(keys):
         yield f" AND job.key IN ({', '.join('?' * len(chunk))})", chunk
+
+
+def _chunks(values: Collection[str]) -> Iterator[list[str]]:
+    rest = iter(dict.fromkeys(values))
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
 
 
 def _typed(row: tuple[Any, ...]) -> tuple[Any, ...]:

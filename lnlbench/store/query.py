@@ -126,6 +126,17 @@ class Queries(Database):
                 newest.update((row[0], ResultView._make(row)) for row in connection.execute(statement.where(*where)))
         return list(newest.values())
 
+    def extras_of(self, run_uids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """What the results of runs hold beyond their columns (`ResultRow.extra`), by run uid; runs without: absent."""
+        out: dict[str, dict[str, Any]] = {}
+        statement = select(RunRecord.uid, ResultRecord.extra).join(ResultRecord, ResultRecord.run_id == RunRecord.id)
+        with self.read() as connection:
+            for chunk in chunks(run_uids):
+                for uid, extra in connection.execute(statement.where(RunRecord.uid.in_(chunk))):
+                    if extra is not None:
+                        out[uid] = extra
+        return out
+
     def artifacts(self, *, key: str | None = None, kind: str | None = None) -> list[ArtifactView]:
         """Stored files by content key and kind, newest first."""
         statement = (

@@ -16,6 +16,9 @@ from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place
 from lnlbench.training.engine import EVAL_BATCH, Diverged, Interrupted
 
+SCORE_BINS = 100
+"""Bins of the stored histogram of clean scores, and one for the maximum: a fine ROC curve in a few KiB."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -46,6 +49,7 @@ class Evaluator:
         self._train = self._on_device(data.train)
         self._test = self._on_device(data.test)
         self._valid = self._on_device(data.validation) if data.validation else None
+        self._ranked: tuple[Tensor, Tensor] | None = None
 
     def evaluate(self, method: Method) -> Scores:
         """One pass over test, validation and training sets; raises Diverged when predictions are not finite."""
@@ -70,6 +74,7 @@ class Evaluator:
         score = method.clean_score()
         if score is None:
             score = train.log_softmax(-1).mean(0).gather(1, given[:, None]).squeeze(1)
+        self._ranked = (score.detach(), wrong)
         precision, recall = _selection(method.selected(), ~wrong)
         corrected = method.corrected_labels()
         return Scores(
@@ -82,6 +87,14 @@ class Evaluator:
             memorisation=memorised,
             extra=extra,
         )
+
+    def score_histogram(self) -> dict[str, list[float]] | None:
+        """The newest evaluation's clean scores in bins of equal share, for histograms and ROC curves.
+
+        edges: K+1 ascending floats, K at most SCORE_BINS + 1, bin k is edges[k] <= score < edges[k+1]; correct, wrong: K numbers of correctly labelled and of
+        mislabelled training samples. None where there is no noise or no finite score.
+        """
+        return None if self._ranked is None else histogram(*self._ranked)
 
     def _on_device(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         device = self._place.device
@@ -121,6 +134,23 @@ def auc(score: Tensor, correct: Tensor) -> float | None:
     told = score[score.isfinite()]
     score = torch.nan_to_num(score, nan=float(told.mean()) if len(told) else 0.0)
     return float(roc_auc_score(correct.cpu().numpy(), score.cpu().numpy()))
+
+
+def histogram(score: Tensor, wrong: Tensor) -> dict[str, list[float]] | None:
+    """See `Evaluator.score_histogram`; score (N,), wrong (N,) bool. Scores that are not finite are left out."""
+    told = score.isfinite()
+    score, wrong = score[told].double().cpu(), wrong[told].cpu()
+    if not len(score) or not bool(wrong.any()) or bool(wrong.all()):
+        return None
+    # Quantiles by sorting: torch.quantile refuses more than 2^24 values. Ties give fewer, wider bins.
+    places = torch.linspace(0, len(score) - 1, SCORE_BINS + 1).round().long()
+    edges = score.sort().values[places].unique()
+    # Bins hold their lower edge, and one more holds the maximum: a score of two values gives two bins.
+    span = float(edges[-1] - edges[0]) or 1.0
+    edges = torch.cat([edges, edges[-1:] + span / SCORE_BINS])
+    bins = torch.bucketize(score, edges, right=True) - 1
+    counts = [torch.bincount(bins[kind], minlength=len(edges) - 1).tolist() for kind in (~wrong, wrong)]
+    return {"edges": edges.tolist(), "correct": counts[0], "wrong": counts[1]}
 
 
 def _accuracy(predictions: Tensor, labels: Tensor) -> float:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,8 @@ class EpochRecord:
 @dataclass(frozen=True)
 class Result:
     """A run's result. best is over test accuracy, an oracle; valid_pick is the test accuracy at the epoch
-    that a held-out noisy validation split picks; last10 the mean of the last ten epochs that count."""
+    that a held-out noisy validation split picks; last10 the mean of the last ten epochs that count.
+    extra: what figures are drawn from: `clean_score` (Evaluator.score_histogram), `curves` (Method.curves)."""
 
     best: float
     best_epoch: int
@@ -64,6 +65,7 @@ class Result:
     epochs_done: int
     seconds: float
     images_per_second: float
+    extra: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,16 @@ class _Loop:
             raise
         except Diverged as error:
             return Outcome("diverged", summarise(self.records), self.records, start, str(error))
-        return Outcome("done", summarise(self.records), self.records, start)
+        return Outcome("done", self._with_extra(summarise(self.records)), self.records, start)
+
+    def _with_extra(self, result: Result | None) -> Result | None:
+        curves = {
+            name: {"x": curve.x.tolist(), "y": curve.y.tolist(), "x_label": curve.x_label, "y_label": curve.y_label}
+            for name, curve in self.method.curves().items()
+        }
+        extra = {"clean_score": self.evaluator.score_histogram(), "curves": curves}
+        found = {name: value for name, value in extra.items() if value}
+        return replace(result, extra=found) if result is not None and found else result
 
     def _epoch(self, stage: str, counts: bool, train_epoch: Callable[[int], None], epoch: int) -> None:
         engine, device = self.engine, self.place.device

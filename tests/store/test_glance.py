@@ -11,6 +11,7 @@ from lnlbench.store import glance_at, open_store
 from lnlbench.store.rows import ResultRow, RunProvenance
 
 RESULT = ResultRow(best=91.5, best_epoch=3, last=90.0, last10=90.2, epochs_done=5, best_auc=0.97, last_auc=0.95)
+EXTRA = {"curves": {"weight": {"x": [0.0, 1.5], "y": [0.75, 0.5]}}}
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def file(tmp_path, jobs):
     made = [*jobs(3), *jobs(1, method="ce", noise=Noise(name="human", variant="worst"))]
     with open_store(path) as store:
         store.add_jobs(made)
-        for status, values in (("done", RESULT), ("diverged", None), ("done", RESULT._replace(best=93.0))):
+        for status, values in (("done", RESULT), ("diverged", None), ("done", RESULT._replace(best=93.0, extra=EXTRA))):
             claim = store.claim(None, "w", 60, retry_limit=2)
             known = RunProvenance(data_canonical=status == "done", data_fingerprint="f", precision="fp32")
             store.start_run(claim.run_uid, known)
@@ -43,6 +44,14 @@ def test_it_answers_as_the_store_does(file, chosen):
     if wanted is None:
         with glance_at(path) as look:
             assert {v.key: v.best for v in look.results()} == {keys[0]: 95.0, keys[1]: None, keys[2]: 93.0}
+
+
+def test_extras_are_those_of_the_runs_that_have_any(file):
+    path, keys = file
+    with open_store(path) as store, glance_at(path) as look:
+        uids = [view.run_uid for view in look.results()]
+        assert look.extras_of(uids) == store.extras_of(uids) == {uids[2]: EXTRA}
+        assert look.extras_of([]) == {} == store.extras_of(["unknown"])
 
 
 def test_many_keys_are_asked_for_in_chunks(file, monkeypatch):

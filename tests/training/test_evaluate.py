@@ -14,7 +14,7 @@ from lnlbench.job import Recipe
 from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import place
 from lnlbench.training.engine import Diverged, Interrupted
-from lnlbench.training.evaluate import Evaluator, Scores, auc
+from lnlbench.training.evaluate import SCORE_BINS, Evaluator, Scores, auc, histogram
 from lnlbench.training.seeds import Streams
 
 C = 3
@@ -173,3 +173,27 @@ def test_auc_by_hand(score: list, correct: list, value: float | None) -> None:
 )
 def test_scores_may_be_infinite_and_missing_at_once(score: list[float], value: float) -> None:
     assert auc(torch.tensor(score), torch.tensor([True, True, False, False])) == value
+
+
+def test_the_histogram_of_scores_holds_every_sample_and_gives_back_the_auc():
+    generator = torch.Generator().manual_seed(0)
+    wrong = torch.rand(5000, generator=generator) < 0.3
+    score = torch.randn(5000, generator=generator) - 1.5 * wrong
+    found = histogram(score, wrong)
+    assert len(found["edges"]) == SCORE_BINS + 2 and found["edges"] == sorted(found["edges"])
+    assert sum(found["correct"]) == int((~wrong).sum()) and sum(found["wrong"]) == int(wrong.sum())
+    correct, bad = np.array(found["correct"]), np.array(found["wrong"])
+    above = np.cumsum(correct[::-1])[::-1] - correct
+    assert ((bad * (above + correct / 2)).sum() / (bad.sum() * correct.sum())) == pytest.approx(
+        auc(score, ~wrong), abs=1e-3
+    )
+
+
+def test_the_histogram_takes_ties_equal_and_undefined_scores():
+    wrong = torch.tensor([True, False, False, True])
+    tied = histogram(torch.tensor([0.0, 1.0, 1.0, 1.0]), wrong)
+    assert tied == {"edges": [0.0, 1.0, 1.01], "correct": [0, 2], "wrong": [1, 1]}
+    assert histogram(torch.full((4,), 2.0), wrong) == {"edges": [2.0, 2.01], "correct": [2], "wrong": [2]}
+    assert histogram(torch.tensor([math.nan, 0.0, 1.0, 2.0]), wrong)["wrong"] == [0, 0, 1]
+    assert histogram(torch.full((4,), math.nan), wrong) is None
+    assert histogram(torch.rand(4), torch.zeros(4, dtype=torch.bool)) is None
