@@ -27,6 +27,7 @@ WARMUP = 4
 SETTINGS = {
     "ce": {},
     "gce": {},
+    "bootstrap": {},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -67,6 +68,15 @@ def test_each_defence_ends_above_cross_entropy_and_memorises_far_less(method, ma
 def test_gces_best_and_last_are_close():
     result, _ = trained("gce")
     assert result.last > result.best - 4
+
+
+def test_bootstrapping_peaks_above_cross_entropy_and_memorises_in_the_end_all_the_same():
+    result, last = trained("bootstrap")
+    undefended, _ = trained("ce")
+    assert result.best > undefended.best + 1.5
+    assert result.best_auc > undefended.best_auc + 0.01
+    assert result.last < result.best - 5
+    assert last.memorisation > 0.5
 
 
 def test_co_teaching_selects_clean_samples():

@@ -12,7 +12,7 @@ from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName
 from lnlbench.methods import registry
 from lnlbench.methods.base import Method, Plugin
 
-OURS = ["ce", "coteaching", "dividemix", "gce", "sanm"]
+OURS = ["bootstrap", "ce", "coteaching", "dividemix", "gce", "sanm"]
 
 PLUGIN = """
 from lnlbench.methods.base import Method
