@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from lnlbench.store.rows import ResultView
+from lnlbench.errors import StoreError
+from lnlbench.store.rows import EpochRow, ResultView, RunView
 from lnlbench.store.states import FINISHED, HEAD, JOB_STATES, JobState
 
 _CHUNK = 900
@@ -30,7 +32,15 @@ _OF_RUN = {
     "lnlbench_version": "lnlbench_version",
     "run_uid": "uid",
 }
-_CANONICAL = ResultView._fields.index("data_canonical")
+_RESULT_TYPES: dict[str, Callable[[Any], Any]] = {"data_canonical": bool}
+_RUN_TYPES: dict[str, Callable[[Any], Any]] = {
+    "started_at": lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC),
+    "ended_at": lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC),
+    "versions": json.loads,
+    "git_dirty": bool,
+    "data_canonical": bool,
+}
+_EPOCH_TYPES: dict[str, Callable[[Any], Any]] = {"counts": bool, "extra": json.loads}
 
 
 def _column(name: str) -> str:
@@ -64,11 +74,12 @@ class Glance:
     def results(self, keys: Collection[str] | None = None) -> list[ResultView]:
         """As `Store.results`: the newest finished run of each job, in the order of adding within each 900 keys."""
         newest: dict[str, ResultView] = {}
+        typed = _converter(ResultView._fields, _RESULT_TYPES)
         for where, values in _selections(keys):
             rows = self._connection.execute(
                 f"{_RESULTS}{where} ORDER BY job.position, run.ended_at, run.id", (*FINISHED, *values)
             )
-            newest.update((row[0], ResultView._make(_typed(row))) for row in rows)
+            newest.update((row[0], ResultView._make(typed(row))) for row in rows)
         return list(newest.values())
 
     def counts(self, keys: Collection[str] | None = None) -> dict[JobState, int]:
@@ -79,6 +90,41 @@ class Glance:
             for state, number in rows:
                 totals[state] += number
         return totals
+
+    def runs_of(self, keys: Collection[str]) -> dict[str, list[RunView]]:
+        """As `Store.runs_of`: all attempts at jobs, oldest first, by job key."""
+        out: dict[str, list[RunView]] = {}
+        typed = _converter(RunView._fields, _RUN_TYPES)
+        for chunk in _chunks(keys):
+            rows = self._connection.execute(
+                f"SELECT {', '.join(RunView._fields)} FROM run WHERE job_key IN ({', '.join('?' * len(chunk))}) "
+                "ORDER BY started_at, id",
+                chunk,
+            )
+            for row in rows:
+                view = RunView._make(typed(row))
+                out.setdefault(view.job_key, []).append(view)
+        return out
+
+    def epochs_of(self, run_uids: Collection[str]) -> dict[str, list[EpochRow]]:
+        """As `Store.epochs_of`: the epochs of runs, each in order, by run uid; StoreError where one is not there."""
+        out: dict[str, list[EpochRow]] = {}
+        typed = _converter(EpochRow._fields, _EPOCH_TYPES)
+        for chunk in _chunks(run_uids):
+            marks = ", ".join("?" * len(chunk))
+            found = self._connection.execute(f"SELECT id, uid FROM run WHERE uid IN ({marks})", chunk)
+            by_id: dict[int, list[EpochRow]] = {run_id: out.setdefault(uid, []) for run_id, uid in found}
+            rows = self._connection.execute(
+                f"SELECT run_id, {', '.join(EpochRow._fields)} FROM epoch "
+                f"WHERE run_id IN ({', '.join('?' * len(by_id))}) ORDER BY run_id, epoch",
+                list(by_id),
+            )
+            for run_id, *row in rows:
+                by_id[run_id].append(EpochRow._make(typed(row)))
+        missing = [uid for uid in run_uids if uid not in out]
+        if missing:
+            raise StoreError(f"no run has the uid {missing[0]!r}.", "See the runs of a job: lnlbench show job KEY")
+        return out
 
     def extras_of(self, run_uids: Collection[str]) -> dict[str, dict[str, Any]]:
         """As `Store.extras_of`: what the results of runs hold beyond their columns, by run uid."""
@@ -129,7 +175,17 @@ def _chunks(values: Collection[str]) -> Iterator[list[str]]:
         yield chunk
 
 
-def _typed(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """SQLite has no truth values: 0 and 1 become them."""
-    canonical = row[_CANONICAL]
-    return row if canonical is None else (*row[:_CANONICAL], bool(canonical), *row[_CANONICAL + 1 :])
+def _converter(
+    fields: Sequence[str], types: Mapping[str, Callable[[Any], Any]]
+) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Turns what SQLite has no type for into it, column by column; what is missing stays so."""
+    places = [(fields.index(name), convert) for name, convert in types.items()]
+
+    def converted(row: Sequence[Any]) -> Sequence[Any]:
+        out = list(row)
+        for place, convert in places:
+            if out[place] is not None:
+                out[place] = convert(out[place])
+        return out
+
+    return converted

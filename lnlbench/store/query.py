@@ -65,13 +65,18 @@ class Queries(Database):
 
     def runs(self, job_key: str) -> list[RunView]:
         """All attempts at a job, oldest first."""
-        statement = (
-            select(*_columns(RunView, RunRecord))
-            .where(RunRecord.job_key == job_key)
-            .order_by(RunRecord.started_at, RunRecord.id)
-        )
+        return self.runs_of([job_key]).get(job_key, [])
+
+    def runs_of(self, keys: Collection[str]) -> dict[str, list[RunView]]:
+        """All attempts at several jobs, oldest first, by job key; jobs without any are absent."""
+        out: dict[str, list[RunView]] = {}
+        statement = select(*_columns(RunView, RunRecord)).order_by(RunRecord.started_at, RunRecord.id)
         with self.read() as connection:
-            return [RunView(*row) for row in connection.execute(statement)]
+            for chunk in chunks(keys):
+                for row in connection.execute(statement.where(RunRecord.job_key.in_(chunk))):
+                    view = RunView(*row)
+                    out.setdefault(view.job_key, []).append(view)
+        return out
 
     def epochs(self, run_uid: str) -> list[EpochRow]:
         """The epochs of a run in order; StoreError where there is no such run."""

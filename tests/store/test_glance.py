@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from lnlbench.errors import StoreError
 from lnlbench.job import Noise
 from lnlbench.store import glance_at, open_store
-from lnlbench.store.rows import ResultRow, RunProvenance
+from lnlbench.store.rows import EpochRow, ResultRow, RunProvenance
 
 RESULT = ResultRow(best=91.5, best_epoch=3, last=90.0, last10=90.2, epochs_done=5, best_auc=0.97, last_auc=0.95)
 EXTRA = {"curves": {"weight": {"x": [0.0, 1.5], "y": [0.75, 0.5]}}}
@@ -47,11 +48,28 @@ def test_it_answers_as_the_store_does(file, chosen):
 
 
 def test_extras_are_those_of_the_runs_that_have_any(file):
-    path, keys = file
+    path, _keys = file
     with open_store(path) as store, glance_at(path) as look:
         uids = [view.run_uid for view in look.results()]
         assert look.extras_of(uids) == store.extras_of(uids) == {uids[2]: EXTRA}
         assert look.extras_of([]) == {} == store.extras_of(["unknown"])
+
+
+def test_runs_and_epochs_are_those_of_the_store(file):
+    path, keys = file
+    with open_store(path) as store:
+        claim = store.claim([keys[3]], "w", 60, retry_limit=2)
+        store.start_run(claim.run_uid, RunProvenance(versions={"torch": "2.6.0"}, git_dirty=True, threads=1))
+        rows = [EpochRow(0, "warm-up", 10.5, counts=False), EpochRow(1, "main", loss=0.25, extra={"k": [1]})]
+        store.record_epochs(claim.run_uid, rows)
+        with glance_at(path) as look:
+            assert look.runs_of(keys) == store.runs_of(keys) == {key: store.runs(key) for key in keys}
+            assert look.runs_of([]) == {} == store.runs_of(["unknown"])
+            uids = [run.uid for runs in look.runs_of(keys).values() for run in runs]
+            assert look.epochs_of(uids) == store.epochs_of(uids)
+            assert [row.counts for row in look.epochs_of([claim.run_uid])[claim.run_uid]] == [False, True]
+            with pytest.raises(StoreError, match="no run has the uid 'nowhere'"):
+                look.epochs_of(["nowhere"])
 
 
 def test_many_keys_are_asked_for_in_chunks(file, monkeypatch):
@@ -59,6 +77,7 @@ def test_many_keys_are_asked_for_in_chunks(file, monkeypatch):
     monkeypatch.setattr("lnlbench.store.glance._CHUNK", 2)
     with glance_at(path) as look:
         assert len(look.results(keys * 3)) == 3
+        assert len(look.runs_of(keys * 3)) == 3
         assert sum(look.counts(keys * 3).values()) == 4
 
 
