@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lnlbench.errors import unknown_name
+from lnlbench.suite import PlannedCell
 
 FILE = Path(__file__).parent.parent / "reference" / "published.csv"
 
@@ -41,6 +42,22 @@ class Cell(NamedTuple):
 def lookup(cell: Cell) -> Published | None:
     """The printed number, None where the paper has no such cell. Raises UnknownName for a table there is not."""
     return _table(cell.table).get(cell)
+
+
+def beside(table: str, planned: PlannedCell, stat: str) -> Published | None:
+    """The number that `table` prints for a suite's cell under `stat`: best, last or final; None where it has none."""
+    row, column = planned.row, planned.column
+    return lookup(
+        Cell(
+            table,
+            row.published.get("method", row.method),
+            row.published.get("variant", ""),
+            column.published.get("dataset", column.dataset),
+            column.published.get("noise", column.noise.name),
+            column.published.get("rate", column.noise.rate),
+            stat,
+        )
+    )
 
 
 def stats_of(table: str) -> frozenset[str]:
