@@ -118,6 +118,12 @@ class Recipe(Settings):
     normalisation: str = setting("dataset", "mean and std: dataset, mwnet, whole, none")
     train_subset: int | None = setting(None, "training images kept, class-balanced; null keeps all", low=1)
     test_subset: int | None = setting(None, "test images kept, class-balanced; null keeps all", low=1)
+    meta_size: int | None = setting(
+        None,
+        "training images held out, class-balanced, as the meta set of methods that learn from one",
+        low=1,
+        omit=None,
+    )
     validation: float = setting(0.0, "fraction of the noisy training set held out to pick an epoch", low=0, below=1)
 
 

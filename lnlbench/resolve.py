@@ -7,22 +7,96 @@ Pure data, no torch. The resolved values are in the job, so in its key.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lnlbench.errors import InvalidSetting, unknown_name
 from lnlbench.job import Job, Noise, Recipe, Scale
 from lnlbench.methods import registry
 from lnlbench.methods.registry import Expression
-from lnlbench.methods.spec import NEEDS, Hyperparameters
+from lnlbench.methods.spec import NEEDS, Hyperparameters, Requires
 
 Values = Mapping[str, Any]
+
+META_SIZE: dict[Scale, int] = {"paper": 1000, "desk": 200, "smoke": 100}
+"""Images of the meta set of methods that learn from one, where nobody says how many; RMW-Net and MW-Net: 1,000."""
+
+CLEAN_AT_ZERO = (
+    "clean",
+    "symmetric",
+    "uniform",
+    "symmetric-exclusive",
+    "flip",
+    "flip2",
+    "asymmetric",
+    "pairflip",
+    "superclass-next",
+    "block-next",
+    "hierarchical",
+    "tridiagonal",
+)
+"""Noises that leave every label as it is at rate 0. Not `instance`: its rate is a mean before truncation."""
 
 
 def needs(expression: Expression) -> tuple[str, ...]:
     """What a method and its hosts need beyond noisy labels, in the order of `NEEDS`."""
     declared = {need for slug in expression.slugs for need in registry.spec(slug).needs}
     return tuple(need for need in NEEDS if need in declared)
+
+
+def requirements(expression: Expression) -> tuple[Requires, ...]:
+    """The trained networks that a method and its hosts may start from, under any hyperparameters."""
+    return tuple(required for slug in expression.slugs for required in registry.spec(slug).requires)
+
+
+def required_jobs(job: Job) -> dict[str, Job]:
+    """The jobs that make the networks which a job starts from, by the name under which its method reads them."""
+    found: dict[str, Job] = {}
+    expression: Expression | None = registry.parse(job.method)
+    values: Values = job.hyperparameters
+    while expression is not None:
+        for required in registry.spec(expression.slug).requires:
+            if all(values.get(name) == value for name, value in required.given.items()):
+                found[required.name] = _required(job, required, expression, values)
+        expression, values = expression.host, values.get("host", {})
+    return found
+
+
+def _required(job: Job, required: Requires, expression: Expression, values: Values) -> Job:
+    maker = expression.host if required.method is None else Expression(required.method)
+    if maker is None:
+        raise InvalidSetting(f"method {expression.slug}: requires its host's networks and has no host.")
+    own = {name: values[held] for name, held in required.recipe.items()}
+    if required.method is None:
+        noise, hyper = job.noise, values["host"]
+    else:
+        # Labels that come with the data are noisy and its only ones.
+        noise = job.noise if job.noise.name == "real" else Noise("clean")
+        hyper = resolve_hyperparameters(maker, job.dataset, noise)
+    insisted = _insisted_recipe(maker, job.dataset, noise, hyper) if job.scale == "paper" else {}
+    return dataclasses.replace(
+        job,
+        method=str(maker),
+        hyperparameters=dict(hyper),
+        noise=noise,
+        recipe=Recipe.from_dict(merge(merge(job.recipe.to_dict(), insisted), own)),
+        method_version=method_version(maker),
+    )
+
+
+def with_required(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs, each after those that it starts from; every job once."""
+    ordered: dict[str, Job] = {}
+
+    def add(job: Job) -> None:
+        if job.key not in ordered:
+            for required in required_jobs(job).values():
+                add(required)
+            ordered[job.key] = job
+
+    for job in jobs:
+        add(job)
+    return list(ordered.values())
 
 
 def method_version(expression: Expression) -> int:
@@ -65,11 +139,14 @@ def _table(expression: Expression, dataset: str, noise: Noise, chosen: Values) -
     return found
 
 
-def _insisted_recipe(expression: Expression, dataset: str, noise: Noise) -> dict[str, Any]:
-    """What a method's paper insists on of the recipe, by its spec and its table; a plug-in's over its host's."""
-    recipe = _insisted_recipe(expression.host, dataset, noise) if expression.host else {}
+def _insisted_recipe(expression: Expression, dataset: str, noise: Noise, resolved: Values) -> dict[str, Any]:
+    """What a method's paper insists on of the recipe, by its spec and its table; a plug-in's over its host's.
+
+    resolved: the job's hyperparameters.
+    """
+    recipe = _insisted_recipe(expression.host, dataset, noise, resolved["host"]) if expression.host else {}
     recipe = merge(recipe, registry.spec(expression.slug).recipe)
-    for name, value in _table(expression, dataset, noise, {}).items():
+    for name, value in _table(expression, dataset, noise, resolved).items():
         if name.startswith("recipe."):
             recipe = merge(recipe, _recipe_setting(expression, name.removeprefix("recipe."), value))
     return recipe
@@ -98,17 +175,20 @@ def resolve_job(
     recipe_overrides: the suite's row and the command line, over both.
     """
     expression = registry.parse(method)
-    noise = _canonical(noise, dataset)
+    noise = canonical_noise(noise, dataset)
+    resolved = resolve_hyperparameters(expression, dataset, noise, overrides)
     layers: list[Values] = [recipe or {}]
     if scale == "paper":
-        layers.append(_insisted_recipe(expression, dataset, noise))
+        layers.append(_insisted_recipe(expression, dataset, noise, resolved))
     layers.append(recipe_overrides or {})
     merged = Recipe().to_dict()
     for layer in layers:
         merged = merge(merged, layer)
+    if merged["meta_size"] is None and any(registry.spec(slug).meta_set for slug in expression.slugs):
+        merged["meta_size"] = META_SIZE[scale]
     return Job(
         method=str(expression),
-        hyperparameters=resolve_hyperparameters(expression, dataset, noise, overrides),
+        hyperparameters=resolved,
         dataset=dataset,
         noise=noise,
         seed=seed,
@@ -118,17 +198,18 @@ def resolve_job(
     )
 
 
-def _canonical(noise: Noise, dataset: str) -> Noise:
+def canonical_noise(noise: Noise, dataset: str) -> Noise:
     """Noises that draw the same labels get one form, hence one key; a file of labels is known by its content.
 
-    Only noises with settings beyond name, rate and draw can be written in several ways; numpy comes with them.
+    At rate 0 that is `clean`, whatever the noise. Only noises with settings beyond these four can be written in
+    several other ways; numpy comes with them.
     """
-    if set(noise.canonical()) <= {"name", "rate", "draw"}:
-        return noise
-    from lnlbench.data.catalogue import dataset_info
-    from lnlbench.data.noise.checks import canonical_noise
+    if not set(noise.canonical()) <= {"name", "rate", "draw", "variant"}:
+        from lnlbench.data.catalogue import dataset_info
+        from lnlbench.data.noise import checks
 
-    return canonical_noise(noise, dataset, dataset_info(dataset).classes)
+        noise = checks.canonical_noise(noise, dataset, dataset_info(dataset).classes)
+    return Noise() if noise.rate == 0 and noise.name in CLEAN_AT_ZERO else noise
 
 
 def split_settings(expression: Expression, values: Values) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -76,7 +76,11 @@ def own_state(bench: Bench) -> None:
         changed.append("task.noisy_labels (clone them before you correct them)")
     if not torch.equal(engine.images.cpu(), torch.from_numpy(fresh.train.images)):  # type: ignore[attr-defined]
         changed.append("the raw training images")
-    changed += [f"task.need({n!r})" for n, value in task.granted.items() if not np.array_equal(value, fresh.granted[n])]
+    changed += [
+        f"task.need({name!r})"
+        for name, value in task.granted.items()
+        if name in fresh.granted and not np.array_equal(value, fresh.granted[name])
+    ]
     if changed:
         raise Violation(
             "own_state",

@@ -68,23 +68,33 @@ def synthetic(
         return dataclasses.replace(split, given=given)
 
     train = corrupt(draw(samples))
+    test = draw(max(48, num_classes))
+    held_out = corrupt(draw(validation)) if validation else None
+    meta = corrupt(draw(2 * num_classes))
     share = float((train.given != train.true).mean())
     matrix = np.full((num_classes, num_classes), rate / (num_classes - 1))
     np.fill_diagonal(matrix, 1 - rate)
     return Prepared(
         train=train,
-        test=draw(max(48, num_classes)),
-        validation=corrupt(draw(validation)) if validation else None,
+        test=test,
+        validation=held_out,
         num_classes=num_classes,
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
         flip=True,
-        granted={"noise_rate": rate, "noise_share": rate, "noise_type": "symmetric", "transition_matrix": matrix},
+        granted={
+            "noise_rate": rate,
+            "noise_share": rate,
+            "noise_type": "symmetric",
+            "transition_matrix": matrix,
+            "clean_meta": meta.true,
+        },
         provenance={
             "data_fingerprint": "synthetic",
             "noisy_labels_sha256": hashlib.sha256(train.given.tobytes()).hexdigest(),
             "noise_realised": share,
         },
+        meta=meta,
     )
 
 

@@ -23,6 +23,7 @@ from lnlbench.job import Job
 from lnlbench.methods.base import Method
 from lnlbench.training.data import Prepared
 from lnlbench.training.devices import Place
+from lnlbench.training.networks import untrained
 from lnlbench.training.trainer import EpochRecord, Outcome, train
 
 State = dict[str, Tensor]
@@ -84,7 +85,7 @@ def observe(
     with _global_state(shake) as touched:
         outcome = train(
             job,
-            _copy(data),
+            untrained(job, _copy(data), place),
             place,
             checkpoint_path=path,
             on_epoch=lambda record: on_epoch(built[0], record),
@@ -191,7 +192,8 @@ def _copy(data: Prepared) -> Prepared:
         return type(split)(split.images.copy(), split.given.copy(), split.true.copy())
 
     granted = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in data.granted.items()}
-    return dataclasses.replace(data, train=copied(data.train), test=copied(data.test), granted=granted)
+    meta = None if data.meta is None else copied(data.meta)
+    return dataclasses.replace(data, train=copied(data.train), test=copied(data.test), granted=granted, meta=meta)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from lnlbench.job import Job
 from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place
 from lnlbench.training.engine import Diverged
+from lnlbench.training.networks import untrained
 from lnlbench.training.trainer import OpenRun, open_run
 
 STEPS = 3
@@ -54,11 +55,11 @@ def measure(job: Job, place: Place) -> Cost:
     train_size = min(info.train, job.recipe.train_subset or info.train)
     test_size = min(info.test, job.recipe.test_subset or info.test)
     samples = min(train_size, 2 * job.recipe.batch_size)
-    run = open_run(job, stand_in(job, samples), place)
+    run = open_run(job, untrained(job, stand_in(job, samples), place), place)
     train = timed(last_epoch(run), place) / samples
     if train * samples < SLOW_SECONDS:
         samples = min(train_size, 2 * STEPS * job.recipe.batch_size)
-        run = open_run(job, stand_in(job, samples), place)
+        run = open_run(job, untrained(job, stand_in(job, samples), place), place)
         epoch = last_epoch(run)
         epoch()
         train = timed(epoch, place) / samples
@@ -132,6 +133,8 @@ def stand_in(job: Job, samples: int) -> Prepared:
     given = np.where(rng.random(samples) < 1 / 3, rng.integers(0, info.classes, samples), true)
     train = Split(images, given, true)
     mean, std = normalisation(job.dataset, job.recipe.normalisation)
+    # As large as the job's, since a method may walk over it; fewer would do for those that draw batches.
+    meta = min(job.recipe.meta_size or 0, samples)
     validation = math.floor(job.recipe.validation * samples)
     return Prepared(
         train=train,
@@ -146,8 +149,10 @@ def stand_in(job: Job, samples: int) -> Prepared:
             "noise_share": 0.3,
             "noise_type": job.noise.name,
             "transition_matrix": np.eye(info.classes),
+            "clean_meta": true[:meta],
         },
         provenance={"data_fingerprint": "stand-in", "noisy_labels_sha256": "stand-in"},
+        meta=Split(images[:meta], given[:meta], true[:meta]) if meta else None,
     )
 
 

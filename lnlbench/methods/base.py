@@ -37,6 +37,10 @@ class Engine(Protocol):
         self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool
     ) -> Iterator[Batch]: ...
 
+    def meta_batches(self, batch_size: int | None, shuffle: bool) -> Iterator[Batch]: ...
+
+    def rate(self, net: nn.Module) -> float: ...
+
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None: ...
 
     def scores(self, method: nn.Module, fn: Callable[[Batch], Tensor], subset: Tensor | None) -> Tensor: ...
@@ -176,6 +180,18 @@ class Method(nn.Module):
         if empty:
             return cycle([None])
         return (batch for _ in cycle([0]) for batch in self.batches(subset, batch_size=batch_size))
+
+    def meta_batches(self, *, batch_size: int | None = None, shuffle: bool = True) -> Iterator[Batch]:
+        """One pass over the meta set, whose labels are noisy unless `clean_meta` is declared; indices count in it."""
+        return self.engine.meta_batches(batch_size, shuffle)
+
+    def endless_meta(self, *, batch_size: int | None = None) -> Iterator[Batch]:
+        """Passes over the meta set without end, each in new order."""
+        return (batch for _ in cycle([0]) for batch in self.meta_batches(batch_size=batch_size))
+
+    def rate(self, net: nn.Module) -> float:
+        """The learning rate that the next step of `net` will have, for virtual steps."""
+        return self.engine.rate(net)
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None = None) -> None:
         """One optimiser step of `net` on a scalar loss. `edit` may change gradients before the step."""

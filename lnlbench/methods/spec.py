@@ -14,13 +14,15 @@ from typing import Any, ClassVar, Literal
 from lnlbench.errors import InvalidSetting
 from lnlbench.settings import Settings, setting
 
-__all__ = ["NEEDS", "Any", "Hyperparameters", "Literal", "MethodSpec", "Row", "dataclass", "setting"]
+__all__ = ["NEEDS", "Any", "Hyperparameters", "Literal", "MethodSpec", "Requires", "Row", "dataclass", "setting"]
 
 NEEDS: dict[str, str] = {
     "noise_rate": "the nominal noise rate (or hyperparameters chosen by it)",
     "noise_share": "the expected fraction of wrong labels",
     "noise_type": "the kind of noise (or hyperparameters chosen by it)",
     "transition_matrix": "the true noise transition matrix",
+    "clean_meta": "a held-out meta set with clean labels",
+    "pretrained_encoder": "an encoder pre-trained on the training images without labels",
 }
 """What a method may ask for beyond noisy labels; each is a dagger on its row in every table."""
 
@@ -72,11 +74,29 @@ def _among(value: str | None, allowed: str | tuple[str, ...] | None) -> bool:
 
 
 @dataclass(frozen=True)
+class Requires:
+    """Trained networks that a method starts from: another job makes them, once for all jobs that need the same.
+
+    name: under which the method reads them, `task.need(name)`: {name of network: state dict}. method: slug of the
+    method that makes them, trained without noise because it looks at no label; None is the plug-in's host under the
+    job's own noise. given: values that hyperparameters must have for it. recipe: recipe settings of the job that
+    makes them, by the hyperparameters that hold them: {"epochs": "pretrain_epochs"}.
+    """
+
+    name: str
+    method: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class MethodSpec:
     """A method as the tables, `lnlbench show method` and the leak guard know it.
 
     needs: names of `NEEDS`. plugin: whether it wraps a host, `slug(host)`; hosts: slugs it is made for.
     recipe: what its paper insists on, applied over the suite's recipe at paper scale only.
+    meta_set: whether it learns from a held-out meta set; its labels are noisy unless `clean_meta` is a need.
+    requires: networks that other jobs must have trained before.
     version: raised when the method's numbers change, so that old and new runs have different keys.
     """
 
@@ -92,6 +112,8 @@ class MethodSpec:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     plugin: bool = False
     hosts: tuple[str, ...] = ()
+    meta_set: bool = False
+    requires: tuple[Requires, ...] = ()
     version: int = 1
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lnlbench import networks
 from lnlbench.data.augment.views import Views
 from lnlbench.data.task import Batch
-from lnlbench.errors import LnlbenchError
+from lnlbench.errors import InvalidSetting, LnlbenchError
 from lnlbench.job import Optimizer, Recipe, Schedule
 from lnlbench.networks.base import Backbone
 from lnlbench.training.devices import Place
@@ -37,7 +37,10 @@ class Interrupted(Exception):
 
 
 class Engine:
-    """One run's machinery. images: (N, 3, H, W) uint8 on the device; noisy_labels: (N,) int64 on the device."""
+    """One run's machinery. images: (N, 3, H, W) uint8 on the device; noisy_labels: (N,) int64 on the device.
+
+    meta: images (M, 3, H, W) and labels (M,) of the meta set, as the method may know them.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Engine:
         place: Place,
         streams: Streams,
         stop: Callable[[], bool] = lambda: False,
+        meta: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.recipe = recipe
         self.images = images
@@ -60,6 +64,7 @@ class Engine:
         self.rng = streams.scalars
         self.generator = streams.tensors
         self.stop = stop
+        self.meta = meta
         self.samples = 0
         self.lr = 0.0
         self._seed = streams.seed
@@ -119,16 +124,29 @@ class Engine:
             self.samples += len(batch)
             yield batch
 
+    def meta_batches(self, batch_size: int | None, shuffle: bool) -> Iterator[Batch]:
+        """One pass over the meta set; see Method.meta_batches."""
+        if self.meta is None:
+            raise InvalidSetting(
+                "this method learns from a meta set, and the recipe holds none out.",
+                "Give its size: --set meta_size=1000. A method that always needs one sets meta_set=True in its SPEC.",
+            )
+        images, labels = self.meta
+        order = torch.arange(len(labels), device=self.device)
+        if shuffle:
+            order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
+        for indices in order.split(batch_size or self.recipe.batch_size):
+            yield Batch(images[indices], indices, labels[indices], self.num_classes, self.views)
+
+    def rate(self, net: nn.Module) -> float:
+        """The learning rate of a network's next step."""
+        return float(self._optimizer(self._name(net), net).param_groups[0]["lr"])
+
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
         if self.stop():
             raise Interrupted
-        name = self._names.get(id(net))
-        if name is None:
-            raise LnlbenchError(
-                f"learn() was given a {type(net).__name__} that is no submodule of the method.",
-                "Make it in setup() or in a stage's begin(), and assign it to an attribute: self.net = self.network().",
-            )
+        name = self._name(net)
         optimizer = self._optimizer(name, net)
         steps = self._steps.get(name, 0)
         self._steps[name] = steps + 1
@@ -232,6 +250,15 @@ class Engine:
 
     def _batch(self, indices: Tensor) -> Batch:
         return Batch(self.images[indices], indices, self.noisy_labels[indices], self.num_classes, self.views)
+
+    def _name(self, net: nn.Module) -> str:
+        name = self._names.get(id(net))
+        if name is None:
+            raise LnlbenchError(
+                f"learn() was given a {type(net).__name__} that is no submodule of the method.",
+                "Make it in setup() or in a stage's begin(), and assign it to an attribute: self.net = self.network().",
+            )
+        return name
 
     def _optimizer(self, name: str, net: nn.Module) -> torch.optim.Optimizer:
         if name not in self._optimizers:

@@ -91,8 +91,9 @@ class Evaluator:
     def score_histogram(self) -> dict[str, list[float]] | None:
         """The newest evaluation's clean scores in bins of equal share, for histograms and ROC curves.
 
-        edges: K+1 ascending floats, K at most SCORE_BINS + 1, bin k is edges[k] <= score < edges[k+1]; correct, wrong: K numbers of correctly labelled and of
-        mislabelled training samples. None where there is no noise or no finite score.
+        edges: K+1 ascending floats, K at most SCORE_BINS + 1, bin k is edges[k] <= score < edges[k+1]; correct, wrong:
+        K numbers of correctly labelled and of mislabelled training samples. None where there is no noise or no
+        finite score.
         """
         return None if self._ranked is None else histogram(*self._ranked)
 

@@ -18,9 +18,9 @@ from lnlbench.job import Job
 from lnlbench.methods import registry
 from lnlbench.methods.base import Method, Plugin
 from lnlbench.methods.registry import Expression
-from lnlbench.resolve import hyperparameters, needs
+from lnlbench.resolve import hyperparameters, needs, requirements
 from lnlbench.training import checkpoint
-from lnlbench.training.data import Prepared
+from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place, make_deterministic, peak_memory_mb
 from lnlbench.training.engine import Diverged, Engine, Interrupted
 from lnlbench.training.evaluate import Evaluator
@@ -143,19 +143,29 @@ def open_run(job: Job, data: Prepared, place: Place, stop: Callable[[], bool] = 
     # A copy: a method that wrote into its labels must not write into the evaluator's.
     noisy_labels = torch.tensor(data.train.given, device=place.device)
     images = torch.from_numpy(data.train.images).to(place.device)
-    engine = Engine(job.recipe, images, noisy_labels, data.num_classes, views, place, streams, stop)
+    expression = registry.parse(job.method)
+    known = {*needs(expression), *(required.name for required in requirements(expression))}
+    meta = _meta_set(data.meta, "clean_meta" in known, place.device)
+    engine = Engine(job.recipe, images, noisy_labels, data.num_classes, views, place, streams, stop, meta)
     task = Task(
         num_classes=data.num_classes,
         noisy_labels=noisy_labels,
         image_shape=(3, images.shape[2], images.shape[3]),
         epochs=job.recipe.epochs,
         batch_size=job.recipe.batch_size,
-        granted={name: data.granted[name] for name in needs(registry.parse(job.method)) if name in data.granted},
+        granted={name: value for name, value in data.granted.items() if name in known},
     )
     if place.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place.device)
     method = build_method(job, task, engine)
     return OpenRun(method, engine, Evaluator(data, views, place, stop), streams, place)
+
+
+def _meta_set(split: Split | None, clean: bool, device: torch.device) -> tuple[torch.Tensor, torch.Tensor] | None:
+    if split is None:
+        return None
+    labels = split.true if clean else split.given
+    return torch.from_numpy(split.images).to(device), torch.tensor(labels, device=device)
 
 
 class _Loop:

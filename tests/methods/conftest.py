@@ -100,7 +100,10 @@ def table():
 
 @pytest.fixture
 def rig():
-    """`rig(method, n=..., num_classes=..., ...)`: settings of the method and, in `recipe`, of the recipe."""
+    """`rig(method, n=..., num_classes=..., ...)`: settings of the method and, in `recipe`, of the recipe.
+
+    meta: size of the meta set, whose labels are 0, 1, 2, ... modulo the classes.
+    """
 
     def make(
         method: str,
@@ -113,6 +116,7 @@ def rig():
         recipe: dict[str, Any] | None = None,
         granted: dict[str, Any] | None = None,
         labels: torch.Tensor | None = None,
+        meta: int = 0,
         **settings: Any,
     ) -> Rig:
         job = resolve_job(
@@ -135,7 +139,9 @@ def rig():
             mean, std = torch.zeros(3), torch.full((3,), 1 / 255)
         streams, place = Streams(seed, torch.device("cpu")), Place(torch.device("cpu"), "fp32")
         views = Views(job.recipe, mean, std, streams.tensors)
-        engine = Engine(job.recipe, images, labels, num_classes, views, place, streams)
+        held_out = (torch.randint(256, (meta, 3, size, size), generator=draw, dtype=torch.uint8), torch.arange(meta))
+        known = (held_out[0], held_out[1] % num_classes) if meta else None
+        engine = Engine(job.recipe, images, labels, num_classes, views, place, streams, meta=known)
         task = Task(num_classes, labels, (3, size, size), job.recipe.epochs, job.recipe.batch_size, granted or {})
         built = build_method(job, task, engine)
         engine.begin_stage(None, None, job.recipe.epochs)

@@ -180,8 +180,10 @@ def test_the_histogram_of_scores_holds_every_sample_and_gives_back_the_auc():
     wrong = torch.rand(5000, generator=generator) < 0.3
     score = torch.randn(5000, generator=generator) - 1.5 * wrong
     found = histogram(score, wrong)
-    assert len(found["edges"]) == SCORE_BINS + 2 and found["edges"] == sorted(found["edges"])
-    assert sum(found["correct"]) == int((~wrong).sum()) and sum(found["wrong"]) == int(wrong.sum())
+    assert len(found["edges"]) == SCORE_BINS + 2
+    assert found["edges"] == sorted(found["edges"])
+    assert sum(found["correct"]) == int((~wrong).sum())
+    assert sum(found["wrong"]) == int(wrong.sum())
     correct, bad = np.array(found["correct"]), np.array(found["wrong"])
     above = np.cumsum(correct[::-1])[::-1] - correct
     assert ((bad * (above + correct / 2)).sum() / (bad.sum() * correct.sum())) == pytest.approx(

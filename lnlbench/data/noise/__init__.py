@@ -11,7 +11,7 @@ from lnlbench.data.noise.definitions import redraw_matrix, share, transition_mat
 from lnlbench.data.noise.files import export_labels, import_labels
 from lnlbench.data.noise.human import read_human_labels
 from lnlbench.data.noise.measure import NoiseReport, labels_sha256, measure
-from lnlbench.data.noise.released import ReleasedRmw, released_rmw
+from lnlbench.data.noise.released import ReleasedRmw, meta_split, released_rmw
 
 __all__ = [
     "CATALOGUE",
@@ -26,6 +26,7 @@ __all__ = [
     "info",
     "labels_sha256",
     "measure",
+    "meta_split",
     "read_human_labels",
     "redraw_matrix",
     "released_rmw",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lnlbench.data.noise.catalogue import CATALOGUE
 from lnlbench.data.noise.drawing import pick
 from lnlbench.data.noise.targets import RELEASED_TARGET_SEED, flip_targets
-from lnlbench.errors import DataError
+from lnlbench.errors import DataError, InvalidSetting
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -70,6 +70,19 @@ def released_rmw(labels: Int64, matrix: Float64, name: str, seed: int, meta_size
     return ReleasedRmw(train_indices, draws[0], meta_indices, draws[1])
 
 
+def meta_split(labels: Int64, num_classes: int, seed: int, meta_size: int) -> Int64:
+    """Indices (M,) int64 of RMW-Net's meta set for its --seed: meta_size // num_classes images of each true class.
+
+    Raises InvalidSetting where a class has too few images or the size gives none.
+    """
+    if meta_size < num_classes:
+        raise InvalidSetting(f"a meta set of {meta_size} images has none of some of the {num_classes} classes.")
+    try:
+        return _rmw_split(labels, num_classes, seed, meta_size)[1]
+    except DataError as error:
+        raise InvalidSetting(f"recipe setting 'meta_size': {error.message}", "Make it smaller.") from None
+
+
 def _rmw_split(
     labels: Int64, num_classes: int, seed: int, meta_size: int
 ) -> tuple[Int64, Int64, np.random.RandomState]:
@@ -80,7 +93,7 @@ def _rmw_split(
         members = np.flatnonzero(labels == c)
         if len(members) < per_class:
             raise DataError(
-                f"the released draw takes {per_class} meta images of each class, class {c} has {len(members)}.",
+                f"RMW-Net's split takes {per_class} meta images of each class, class {c} has {len(members)}.",
                 "Use draw: ours.",
             )
         state.shuffle(members)
