@@ -28,6 +28,8 @@ SETTINGS = {
     "ce": {},
     "gce": {},
     "bootstrap": {},
+    "forward": {},
+    "forward_true": {},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -77,6 +79,15 @@ def test_bootstrapping_peaks_above_cross_entropy_and_memorises_in_the_end_all_th
     assert result.best_auc > undefended.best_auc + 0.01
     assert result.last < result.best - 5
     assert last.memorisation > 0.5
+
+
+@pytest.mark.parametrize("method", ["forward", "forward_true"])
+def test_a_corrected_loss_ends_above_cross_entropy_and_knows_more_of_the_labels(method):
+    result, last = trained(method)
+    undefended, memorised = trained("ce")
+    assert result.last > undefended.last + 3
+    assert result.last_auc > undefended.last_auc + 0.04
+    assert last.memorisation < memorised.memorisation - 0.15
 
 
 def test_co_teaching_selects_clean_samples():
