@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,13 +43,21 @@ def report(
         bool, typer.Option("--compare", help="The published number and the difference beside ours.")
     ] = False,
     ddof: Annotated[int, typer.Option("--ddof", help="1: sample std (n-1). 0: population std, as many papers.")] = 1,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Test every row against this one: its method or label.")
+    ] = None,
+    test: Annotated[str, typer.Option("--test", help="--against: welch, or paired over common seeds.")] = "welch",
+    alpha: Annotated[float, typer.Option("--alpha", help="--against: level of all tests of a table together.")] = 0.05,
+    ranks: Annotated[bool, typer.Option("--ranks", help="The average rank of each row over the columns.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead.")] = None,
 ) -> None:
     """Print a suite's table from the results there are; without --suite, every suite that has results."""
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     store = common.look_at(db)
     try:
-        tables = [_table(store, plan, stat, compare, ddof) for plan in _plans(store, picked, also or ())]
+        shape: dict[str, Any] = {"stats": stat or None, "compare": compare, "ddof": ddof, "ranked": ranks}
+        shape |= {"against": against, "test": test, "alpha": alpha}
+        tables = _tables(store, _plans(store, picked, also or ()), shape)
     finally:
         store.close()
     if not tables:
@@ -83,16 +92,28 @@ def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[P
 
 
 def _of_suite(picked: Chosen, name: str) -> Chosen:
-    import dataclasses
-
     return dataclasses.replace(picked, suite=name)
 
 
-def _table(store: Store | Glance, plan: Plan, stats: Any, compare: bool, ddof: int) -> Table:
+def _tables(store: Store | Glance, plans: Sequence[Plan], shape: dict[str, Any]) -> list[Table]:
+    """The tables of the plans; where there are several, one without the row to test against says so and goes on."""
     from lnlbench.report import build_table
 
-    results = store.results([job.key for job in plan.jobs])
-    return build_table(plan, results, stats=stats or None, compare=compare, ddof=ddof)
+    tables, misfits = [], []
+    for plan in plans:
+        results = store.results([job.key for job in plan.jobs])
+        try:
+            tables.append(build_table(plan, results, **shape))
+        except UnknownName as error:
+            if shape["against"] is None or len(plans) == 1:
+                raise
+            misfits.append(error)
+            untested = build_table(plan, results, **{**shape, "against": None})
+            note = f"Nothing is tested: the table has no row {shape['against']!r}."
+            tables.append(dataclasses.replace(untested, notes=(*untested.notes, note)))
+    if misfits and len(misfits) == len(plans):
+        raise misfits[0]
+    return tables
 
 
 def _write(tables: Sequence[Table], format: str, out: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lnlbench.report.table import Cell, Column, Table
+from lnlbench.report.cells import Cell, Column, Table
 
 
 def render(table: Table) -> str:
@@ -24,6 +24,10 @@ def as_dict(table: Table) -> dict[str, Any]:
         "seeds": list(table.seeds),
         "ddof": table.ddof,
         "stats": list(table.stats),
+        "against": table.against._asdict() if table.against else None,
+        "kendall_tau": [
+            {**_where(found.column), "stat": found.stat, "tau": found.tau, "n": found.n} for found in table.agreement
+        ],
         "groups": [{"label": group.label, "span": group.span} for group in table.groups],
         "rows": [
             {
@@ -32,6 +36,8 @@ def as_dict(table: Table) -> dict[str, Any]:
                 "implemented": row.implemented,
                 "needs": list(row.needs),
                 "dagger": row.dagger,
+                "group": row.group,
+                "ranks": {line.stat: line.rank for line in row.lines},
                 "cells": [
                     _cell(column, cell)
                     for line in row.lines
@@ -47,9 +53,7 @@ def _cell(column: Column, cell: Cell) -> dict[str, Any]:
     values = cell.values or {}
     published = cell.published
     return {
-        "dataset": column.dataset,
-        "noise": column.noise,
-        "rate": column.rate,
+        **_where(column),
         "stat": cell.stat,
         "mean": cell.mean,
         "std": cell.std,
@@ -62,4 +66,10 @@ def _cell(column: Column, cell: Cell) -> dict[str, Any]:
         ],
         "published": published._asdict() if published else None,
         "difference": cell.difference,
+        "compared": cell.compared._asdict() if cell.compared else None,
+        "untested": cell.untested or None,
     }
+
+
+def _where(column: Column) -> dict[str, Any]:
+    return {"dataset": column.dataset, "noise": column.noise, "rate": column.rate}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-from lnlbench.report.numbers import has_headings, printed_lines
-from lnlbench.report.table import Row, Table
+from lnlbench.report.cells import Row, Table
+from lnlbench.report.numbers import has_headings, headings, printed_lines
 
 PACKAGES = ("booktabs", "multirow", "graphicx")
 
@@ -47,6 +48,8 @@ _ESCAPES = {
     "§": r"$^{\S}$",
     "¶": r"$^{\P}$",
     "‖": r"$^{\|}$",
+    "↑": r"$^{\uparrow}$",
+    "↓": r"$^{\downarrow}$",
     "“": "``",
     "”": "''",
     "‘": "`",
@@ -68,7 +71,7 @@ def render(table: Table) -> str:
         rf"\label{{tab:{_identifier(table.name)}-{table.scale}}}",
         # Shrinks a table that is too wide and leaves any other as it is.
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{'ll' if has_headings(table) else 'l'}{'c' * len(table.columns)}}}",
+        rf"\begin{{tabular}}{{{'ll' if has_headings(table) else 'l'}{'c' * len(headings(table))}}}",
         r"\toprule",
         *_head(table),
         r"\midrule",
@@ -112,19 +115,26 @@ def _identifier(name: str) -> str:
 def _head(table: Table) -> Iterator[str]:
     first = 3 if has_headings(table) else 2
     spans, rules = [], []
-    for group in table.groups:
-        spans.append(rf"\multicolumn{{{group.span}}}{{c}}{{{escape(group.label)}}}")
-        rules.append(rf"\cmidrule(lr){{{first}-{first + group.span - 1}}}")
-        first += group.span
+    for group, members in groupby(headings(table), key=lambda heading: heading[0]):
+        labels = [label for _, label in members]
+        if group:
+            spans.append(rf"\multicolumn{{{len(labels)}}}{{c}}{{{escape(group)}}}")
+            rules.append(rf"\cmidrule(lr){{{first}-{first + len(labels) - 1}}}")
+        else:
+            spans += [rf"\multirow{{2}}{{*}}{{{escape(label)}}}" for label in labels]
+        first += len(labels)
     empty = " &" if has_headings(table) else ""
     yield rf"\multirow{{2}}{{*}}{{Method}}{empty} & {' & '.join(spans)} \\"
     yield " ".join(rules)
-    yield f"{empty} & {' & '.join(escape(column.label) for column in table.columns)} \\\\".lstrip()
+    labels = [escape(label) if group else "" for group, label in headings(table)]
+    yield f"{empty} & {' & '.join(labels)} \\\\".lstrip()
 
 
 def _body(table: Table) -> Iterator[str]:
     for i, row in enumerate(table.rows):
-        if i and has_headings(table):
+        if i and row.group != table.rows[i - 1].group:
+            yield r"\midrule"
+        elif i and has_headings(table):
             yield r"\addlinespace"
         yield from _row(table, row)
 
@@ -134,7 +144,7 @@ def _row(table: Table, row: Row) -> Iterator[str]:
     printed = list(printed_lines(table, row))
     for i, line in enumerate(printed):
         start = "" if i else rf"\multirow{{{len(printed)}}}{{*}}{{{label}}}" if len(printed) > 1 else label
-        cells = [_cell(text, bold) for text, bold in zip(line.texts, line.bold, strict=True)]
+        cells = [_cell(text, bold) for text, bold in line.all(table)]
         middle = [escape(line.heading)] if has_headings(table) else []
         yield " & ".join([start, *middle, *cells]).lstrip() + r" \\"
 

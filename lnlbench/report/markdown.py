@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lnlbench.report.numbers import has_headings, printed_lines
-from lnlbench.report.table import Table
+from lnlbench.report.cells import Table
+from lnlbench.report.numbers import has_headings, headings, printed_lines
 
 
 def render(table: Table) -> str:
@@ -24,16 +24,15 @@ def escape(text: str) -> str:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    groups = [group.label for group in table.groups for _ in range(group.span)]
-    heads = [escape(f"{group} {column.label}") for group, column in zip(groups, table.columns, strict=True)]
-    headings = has_headings(table)
-    yield _line(["Method", *([""] if headings else []), *heads])
-    yield _line(["---", *(["---"] if headings else []), *("---:" for _ in heads)])
+    heads = [escape(f"{group} {label}") for group, label in headings(table)]
+    front = [""] if has_headings(table) else []
+    yield _line(["Method", *front, *heads])
+    yield _line(["---", *("---" for _ in front), *("---:" for _ in heads)])
     for row in table.rows:
         for i, line in enumerate(printed_lines(table, row)):
             label = "" if i else escape(f"{row.label} {row.dagger}".strip())
-            cells = [f"**{escape(t)}**" if bold else escape(t) for t, bold in zip(line.texts, line.bold, strict=True)]
-            yield _line([label, *([line.heading] if headings else []), *cells])
+            cells = [f"**{escape(text)}**" if bold else escape(text) for text, bold in line.all(table)]
+            yield _line([label, *(line.heading for _ in front), *cells])
 
 
 def _line(cells: list[str]) -> str:

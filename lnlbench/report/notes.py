@@ -12,7 +12,7 @@ from lnlbench.report.provenance import DataOf
 from lnlbench.suite import Plan, Stat
 
 if TYPE_CHECKING:
-    from lnlbench.report.table import Cell
+    from lnlbench.report.cells import Cell
 
 SCALES: dict[Scale, str] = {
     "paper": "paper scale (the paper's own recipe)",
@@ -30,26 +30,37 @@ STATS: dict[Stat, str] = {
 }
 
 
-def caption(plan: Plan, stats: Sequence[Stat], measured: Collection[int], ddof: int) -> str:
-    """Title, source, scale, what the numbers are. measured: the different n of the cells with a mean."""
+def caption(
+    plan: Plan, stats: Sequence[Stat], cells: Sequence[Cell], ddof: int, data: DataOf, found: Collection[str]
+) -> str:
+    """Title, source, scale, data, what the numbers are. found: keys of the jobs that have finished."""
     source = f" As in {plan.layout.source}." if plan.layout.source else ""
-    sentences = [f"{plan.title}.{source} Run by lnlbench at {SCALES[plan.scale]}.", _spread(plan, measured, ddof)]
-    sentences += [STATS[stat] for stat in stats]
+    sentences = [f"{plan.title}.{source} Run by lnlbench at {SCALES[plan.scale]}."]
+    sentences += [_spread(plan, cells, ddof, found), *data.sentence(), *(STATS[stat] for stat in stats)]
     return " ".join(sentences)
 
 
-def _spread(plan: Plan, measured: Collection[int], ddof: int) -> str:
+def _spread(plan: Plan, cells: Sequence[Cell], ddof: int, found: Collection[str]) -> str:
     seeds = ", ".join(map(str, plan.seeds))
+    measured = {cell.n for cell in cells if cell.mean is not None}
     if not measured:
-        return f"No results yet; planned: {_count(len(plan.seeds), 'seed')} ({seeds})."
+        return f"{_nothing(cells, found)}; planned: {_count(len(plan.seeds), 'seed')} ({seeds})."
     if max(measured) <= ddof:
         return f"One seed, so no standard deviation (planned: {seeds})." if len(plan.seeds) > 1 else f"Seed {seeds}."
     kind = "sample standard deviation (n−1)" if ddof == 1 else "population standard deviation (n)"
     if len(measured) == 1:
         n = max(measured)
         which = seeds if n == len(plan.seeds) else f"of the planned {seeds}"
-        return f"Mean ± {kind} over n = {n} seeds ({which})."
+        return f"Mean ± {kind} over n = {n} {'seed' if n == 1 else 'seeds'} ({which})."
     return f"Mean ± {kind}; the number of seeds n in brackets (planned: {seeds})."
+
+
+def _nothing(cells: Sequence[Cell], found: Collection[str]) -> str:
+    if not found:
+        return "No results yet"
+    if any(cell.diverged for cell in cells):
+        return "No mean, for in every cell with results a run diverged"
+    return "The finished runs have no such numbers"
 
 
 def notes(
@@ -65,6 +76,9 @@ def notes(
     for needs, dagger in daggers.items():
         yield f"{dagger} needs {' and '.join(NEEDS[need] for need in needs)}."
     yield from data.notes()
+    yield from plan.layout.notes
+    if plan.layout.bold == "group" and any(cell.best for cell in cells):
+        yield "Bold: the best of each column in each group of rows."
     if any(cell.diverged for cell in cells):
         yield "fail: training diverged; fail (k/n): in k of n finished seeds, and no mean is shown."
     if plan.missing_rows:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lnlbench.suite import Stat
 
 if TYPE_CHECKING:
-    from lnlbench.report.table import Cell, Row, Table
+    from lnlbench.report.cells import Cell, Line, Row, Table
 
 DASH = "–"
+ARROWS = {"better": "↑", "worse": "↓", "": ""}
 
 HEADINGS: dict[Stat, str] = {
     "best": "Best",
@@ -23,12 +24,29 @@ HEADINGS: dict[Stat, str] = {
 
 
 class Printed(NamedTuple):
-    """One printed line of a row. published: it holds the paper's numbers, with differences."""
+    """One printed line of a row. published: it holds the paper's numbers, with differences.
+
+    texts, bold: of the columns. rank, first: the text of the row's average rank, and whether it is the best.
+    """
 
     heading: str
     texts: tuple[str, ...]
     bold: tuple[bool, ...]
     published: bool
+    rank: str = ""
+    first: bool = False
+
+    def all(self, table: Table) -> list[tuple[str, bool]]:
+        """Text and boldness under every heading of `headings`."""
+        ranks = [(self.rank, self.first)] if table.ranked else []
+        return [*zip(self.texts, self.bold, strict=True), *ranks]
+
+
+def headings(table: Table) -> list[tuple[str, str]]:
+    """Group and label of every printed column: the table's, then that of the ranks, which has no group."""
+    groups = [group.label for group in table.groups for _ in range(group.span)]
+    labels = [column.label for column in table.columns]
+    return [*zip(groups, labels, strict=True), *([("", "Rank")] if table.ranked else [])]
 
 
 def decimals(stat: Stat) -> int:
@@ -61,17 +79,28 @@ def published_stats(table: Table) -> frozenset[Stat]:
 def printed_lines(table: Table, row: Row) -> Iterator[Printed]:
     """The lines of a row from top to bottom; the published ones under ours."""
     compared = published_stats(table)
-    for line in row.lines:
+    for i, line in enumerate(row.lines):
         ours = tuple(cell_text(cell, table.show_n) for cell in line.cells)
-        yield Printed(HEADINGS[line.stat], ours, tuple(cell.best for cell in line.cells), False)
+        bold = tuple(cell.best for cell in line.cells)
+        rank, first = _rank(line, [other.lines[i] for other in table.rows])
+        yield Printed(HEADINGS[line.stat], ours, bold, False, rank, first)
         if line.stat in compared:
             theirs = tuple(published_text(cell) for cell in line.cells)
             yield Printed("published", theirs, (False,) * len(theirs), True)
 
 
+def _rank(line: Line, lines: Sequence[Line]) -> tuple[str, bool]:
+    """How the rank of a line is written, and whether it is the best of `lines`."""
+    if line.rank is None:
+        return DASH, False
+    return f"{line.rank:.2f}", all(other.rank is None or other.rank >= line.rank for other in lines)
+
+
 def cell_text(cell: Cell, show_n: bool) -> str:
-    """'93.2 ± 0.2', '93.2 ± 0.2 (2)' with its n, 'fail', 'fail (1/3)', a dash without a number; then its stars."""
-    marks = "".join(cell.marks)
+    """'93.2 ± 0.2', '93.2 ± 0.2 (2)' with its n, 'fail', 'fail (1/3)', a dash without a number; then its marks:
+    stars for its data, an arrow where it is significantly better or worse than the row it is tested against.
+    """
+    marks = "".join(cell.marks) + (ARROWS[cell.compared.verdict] if cell.compared else "")
     if cell.diverged:
         finished = len(cell.diverged) + cell.n
         share = "" if len(cell.diverged) == finished else f" ({len(cell.diverged)}/{finished})"

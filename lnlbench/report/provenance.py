@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from lnlbench.data.catalogue import dataset_info
 from lnlbench.suite import Plan
+
+_CANONICAL = "canonical"
+# What a data set's note announces of its reports is told by the heading here.
+_MARKED = re.compile(r"\s*Results will be marked '[^']*'\.?")
 
 
 class OfData(Protocol):
@@ -46,6 +51,14 @@ class DataOf:
         symbols = self._symbols(dataset)
         return tuple(dict.fromkeys(symbols[v] for v in map(_variant, results) if v in symbols))
 
+    def sentence(self) -> Iterable[str]:
+        """For the caption: which data are canonical and which are not; nothing without results."""
+        words = {dataset: " and ".join(dict.fromkeys(map(_word, there))) for dataset, there in self.variants.items()}
+        if set(words.values()) == {_CANONICAL}:
+            yield "Data: canonical."
+        elif words:
+            yield f"Data: {', '.join(f'{dataset_info(dataset).title} ({word})' for dataset, word in words.items())}."
+
     def notes(self) -> Iterable[str]:
         """What is to be said of data that is not canonical."""
         for dataset, there in self.variants.items():
@@ -53,7 +66,8 @@ class DataOf:
             for variant in there:
                 if not variant.canonical:
                     start = f"{symbols[variant]} " if variant in symbols else ""
-                    said = f": {variant.note.rstrip('.')}" if variant.note else ""
+                    told = _MARKED.sub("", variant.note).strip().rstrip(".")
+                    said = f": {told}" if told else ""
                     content = f" (content {variant.fingerprint[:12]})" if variant.fingerprint else ""
                     yield f"{start}{dataset_info(dataset).title}, {_word(variant)} data{content}{said}."
             if len(there) > 1:
@@ -83,4 +97,6 @@ def _variant(result: OfData) -> Variant:
 
 
 def _word(variant: Variant) -> str:
-    return "unrecorded" if variant.canonical is None else "modified"
+    if variant.canonical is None:
+        return "unrecorded"
+    return _CANONICAL if variant.canonical else "modified"

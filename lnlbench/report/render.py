@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lnlbench.errors import unknown_name
-from lnlbench.report.table import Table
+from lnlbench.report.cells import Table
 
 Format = Literal["table", "latex", "markdown", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("table", "latex", "markdown", "csv", "json")

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
 from lnlbench.errors import InvalidSetting
-from lnlbench.job import Scale
-from lnlbench.report import notes, reference
+from lnlbench.report import against as testing
+from lnlbench.report import notes, ranks, reference
+from lnlbench.report.cells import Against, Cell, Column, Group, Line, Row, Table
 from lnlbench.report.numbers import decimals, number
 from lnlbench.report.provenance import DataOf, OfData, data_of
 from lnlbench.report.reference import Published
 from lnlbench.report.statistics import summarise
 from lnlbench.suite import Plan, PlannedCell, PlannedColumn, PlannedRow, Stat
+
+__all__ = ["DAGGERS", "FIELDS", "Cell", "Column", "Group", "Line", "Result", "Row", "Table", "build_table"]
 
 DAGGERS = "†‡§¶‖"
 """Symbols of needs; after the last come the double ones, the triple ones."""
@@ -61,99 +64,6 @@ class Result(OfData, Protocol):
     def last_auc(self) -> float | None: ...
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One number of the table, with what it is made of.
-
-    keys, seeds: of all its jobs. values: by seed, of the runs that finished with a number. diverged: seeds of the
-    runs that diverged. mean, std, n: over `values`; mean and std are None as soon as one run diverged, since a mean
-    of the survivors would hide it. best: bold. marks: stars that refer to notes about the data.
-    """
-
-    stat: Stat
-    keys: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
-    values: Mapping[int, float] | None = None
-    diverged: tuple[int, ...] = ()
-    mean: float | None = None
-    std: float | None = None
-    n: int = 0
-    best: bool = False
-    marks: tuple[str, ...] = ()
-    published: Published | None = None
-
-    @property
-    def difference(self) -> float | None:
-        """Our mean minus the published one, None where either is missing."""
-        theirs = self.published.mean if self.published else None
-        return None if self.mean is None or theirs is None else self.mean - theirs
-
-
-@dataclass(frozen=True)
-class Line:
-    """The cells of one statistic in a row, from left to right."""
-
-    stat: Stat
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method: one line a statistic. dagger: symbol of its needs, '' without."""
-
-    label: str
-    method: str
-    implemented: bool
-    needs: tuple[str, ...]
-    dagger: str
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column under its group: '20%', 'clean'."""
-
-    label: str
-    dataset: str
-    noise: str
-    rate: float | None
-
-
-@dataclass(frozen=True)
-class Group:
-    """Neighbouring columns of one data set and noise: 'CIFAR-10, symmetric' over `span` columns."""
-
-    label: str
-    span: int
-
-
-@dataclass(frozen=True)
-class Table:
-    """A laid out table. caption and notes are whole sentences.
-
-    compare: whether published numbers stand beside. show_n: whether n differs, so that cells state it.
-    """
-
-    name: str
-    title: str
-    caption: str
-    notes: tuple[str, ...]
-    scale: Scale
-    seeds: tuple[int, ...]
-    ddof: int
-    stats: tuple[Stat, ...]
-    groups: tuple[Group, ...]
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    compare: bool
-    show_n: bool
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """All cells, row by row, line by line."""
-        return tuple(cell for row in self.rows for line in row.lines for cell in line.cells)
-
-
 def build_table(
     plan: Plan,
     results: Iterable[Result],
@@ -161,11 +71,18 @@ def build_table(
     stats: Sequence[Stat] | None = None,
     compare: bool = False,
     ddof: int = 1,
+    against: str | None = None,
+    test: str = "welch",
+    alpha: float = 0.05,
+    ranked: bool = False,
 ) -> Table:
     """Lays out a plan with the results there are; results of other jobs are left aside.
 
-    stats: None is the suite's. compare: put the published numbers beside. ddof: 1 sample, 0 population std.
-    Raises InvalidSetting for a statistic or ddof there is not, UnknownName for a published table there is not.
+    stats: None is the suite's. compare: put the published numbers beside, and say how well the ranks agree.
+    ddof: 1 sample, 0 population std. against: label or method of the row to test all others against, with the
+    test 'welch' or 'paired' at level alpha (imports SciPy). ranked: give each row its average rank.
+    Raises InvalidSetting for a statistic, ddof or alpha there is not, UnknownName for a published table, a row or a
+    test there is not.
     """
     chosen = tuple(stats) if stats is not None else plan.stats
     _check(chosen, ddof)
@@ -173,37 +90,38 @@ def build_table(
     found = {result.key: result for result in results if result.key in keys}
     data = data_of(plan, found)
     daggers = _daggers(plan.rows)
-    rows = [
-        Row(
-            row.label,
-            row.method,
-            row.implemented,
-            row.needs,
-            daggers.get(row.needs, ""),
-            tuple(
-                Line(s, tuple(_cell(plan, cell, s, chosen, found, data, ddof, compare) for cell in cells))
-                for s in chosen
-            ),
-        )
-        for row, cells in zip(plan.rows, plan.grid, strict=True)
-    ]
-    laid_out = tuple(_with_best(rows))
-    cells = [cell for row in laid_out for line in row.lines for cell in line.cells]
-    measured = {cell.n for cell in cells if cell.mean is not None}
+    groups, columns = tuple(_groups(plan.columns, data)), tuple(_column(column) for column in plan.columns)
+    rows = tuple(_with_best(_rows(plan, chosen, found, data, daggers, ddof, compare), plan.layout.bold == "group"))
+    more: list[str] = []
+    tested: Against | None = None
+    if against is not None:
+        rows, tested = testing.tested(rows, against, test, alpha)
+        more += testing.notes(rows, tested)
+    if ranked:
+        rows, said = ranks.ranked(rows, _names(groups, columns))
+        more += said
+    agreement = ranks.agreements(rows, columns) if compare else ()
+    cells = [cell for row in rows for line in row.lines for cell in line.cells]
     return Table(
         name=plan.name,
         title=plan.title,
-        caption=notes.caption(plan, chosen, measured, ddof),
-        notes=tuple(notes.notes(plan, chosen, cells, daggers, data, found, compare)),
+        caption=notes.caption(plan, chosen, cells, ddof, data, found),
+        notes=(
+            *notes.notes(plan, chosen, cells, daggers, data, found, compare),
+            *ranks.agreement_notes(agreement, groups, columns),
+            *more,
+        ),
         scale=plan.scale,
         seeds=plan.seeds,
         ddof=ddof,
         stats=chosen,
-        groups=tuple(_groups(plan.columns, data)),
-        columns=tuple(_column(column) for column in plan.columns),
-        rows=laid_out,
+        groups=groups,
+        columns=columns,
+        rows=rows,
         compare=compare,
-        show_n=len(measured) > 1,
+        show_n=len({cell.n for cell in cells if cell.mean is not None}) > 1,
+        against=tested,
+        agreement=agreement,
     )
 
 
@@ -221,6 +139,31 @@ def _daggers(rows: Sequence[PlannedRow]) -> dict[tuple[str, ...], str]:
     """A symbol for each combination of needs, in the order of the rows."""
     combinations = dict.fromkeys(row.needs for row in rows if row.needs)
     return {c: DAGGERS[i % len(DAGGERS)] * (i // len(DAGGERS) + 1) for i, c in enumerate(combinations)}
+
+
+def _rows(
+    plan: Plan,
+    stats: Sequence[Stat],
+    found: Mapping[str, Result],
+    data: DataOf,
+    daggers: Mapping[tuple[str, ...], str],
+    ddof: int,
+    compare: bool,
+) -> list[Row]:
+    return [
+        Row(
+            label=row.label,
+            method=row.method,
+            implemented=row.implemented,
+            needs=row.needs,
+            dagger=daggers.get(row.needs, ""),
+            lines=tuple(
+                Line(s, tuple(_cell(plan, cell, s, stats, found, data, ddof, compare) for cell in cells)) for s in stats
+            ),
+            group=row.group,
+        )
+        for row, cells in zip(plan.rows, plan.grid, strict=True)
+    ]
 
 
 def _cell(
@@ -263,41 +206,38 @@ def _published(plan: Plan, planned: PlannedCell, stat: Stat, stats: Sequence[Sta
     # Where a paper names no epoch, its number stands beside the first statistic only.
     if stat == stats[0] and printed not in reference.stats_of(table):
         printed = "final"
-    row, column = planned.row, planned.column
-    where = reference.Cell(
-        table,
-        row.published.get("method", row.method),
-        row.published.get("variant", ""),
-        column.published.get("dataset", column.dataset),
-        column.published.get("noise", column.noise.name),
-        column.published.get("rate", column.noise.rate),
-        printed,
-    )
-    there = reference.lookup(where)
+    there = reference.beside(table, planned, printed)
     return there if there and there.metric == metric else None
 
 
-def _with_best(rows: Sequence[Row]) -> Iterable[Row]:
-    """Marks the best cells of every column and statistic: all that print the same number."""
-    best: dict[tuple[Stat, int], float] = {}
+def _with_best(rows: Sequence[Row], by_group: bool) -> Iterable[Row]:
+    """Marks the best cells of every column and statistic, or of every group of rows in it: all that print the same."""
+    best: dict[tuple[str, Stat, int], float] = {}
     for row in rows:
         for line in row.lines:
             for j, cell in enumerate(line.cells):
                 if cell.mean is not None:
-                    place = (line.stat, j)
+                    place = (row.group if by_group else "", line.stat, j)
                     best[place] = max(best.get(place, float("-inf")), round(cell.mean, decimals(line.stat)))
     for row in rows:
-        lines = [
-            Line(
-                line.stat,
-                tuple(
-                    replace(c, best=c.mean is not None and number(c.mean, c.stat) == number(best[line.stat, j], c.stat))
-                    for j, c in enumerate(line.cells)
-                ),
-            )
-            for line in row.lines
-        ]
-        yield replace(row, lines=tuple(lines))
+        group = row.group if by_group else ""
+        yield replace(
+            row,
+            lines=tuple(
+                replace(
+                    line,
+                    cells=tuple(
+                        replace(c, best=c.mean is not None and _same(c.mean, best[group, c.stat, j], c.stat))
+                        for j, c in enumerate(line.cells)
+                    ),
+                )
+                for line in row.lines
+            ),
+        )
+
+
+def _same(a: float, b: float, stat: Stat) -> bool:
+    return number(a, stat) == number(b, stat)
 
 
 def _column(column: PlannedColumn) -> Column:
@@ -312,3 +252,9 @@ def _groups(columns: Sequence[PlannedColumn], data: DataOf) -> Iterable[Group]:
     ):
         title = data.title(dataset)
         yield Group(f"{title}, {noise}" if noise else title, len(list(members)))
+
+
+def _names(groups: Sequence[Group], columns: Sequence[Column]) -> list[str]:
+    """What a note calls each column: 'CIFAR-10, symmetric 20%'."""
+    of_groups = (group.label for group in groups for _ in range(group.span))
+    return [f"{group} {column.label}" for group, column in zip(of_groups, columns, strict=True)]

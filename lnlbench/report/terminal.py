@@ -11,10 +11,11 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from lnlbench.report.numbers import Printed, has_headings, printed_lines
-from lnlbench.report.table import Table
+from lnlbench.report.cells import Table
+from lnlbench.report.numbers import Printed, has_headings, headings, printed_lines
 
 _GAP = "  "
+_MARKS = "*↑↓"
 
 
 def render(table: Table, width: int) -> RenderableType:
@@ -40,14 +41,15 @@ def _blocks(table: Table, width: int) -> Iterator[list[Text]]:
     """The table in as few blocks of columns as fit, at least one column each, the row labels in front of all."""
     printed = [list(printed_lines(table, row)) for row in table.rows]
     front = _front(table, printed)
-    groups = [group.label for group in table.groups for _ in range(group.span)]
+    heads = headings(table)
+    texts = _with_room([[text for text, _ in line.all(table)] for lines in printed for line in lines])
     start = 0
-    while start < len(groups):
+    while start < len(heads):
         stop = start + 1
-        while stop < len(groups) and _length(front, _widths(table, printed, groups, start, stop + 1)) <= width:
+        while stop < len(heads) and _length(front, _widths(heads, texts, start, stop + 1)) <= width:
             stop += 1
-        widths = _widths(table, printed, groups, start, stop)
-        yield [*_head(table, front, groups[start:stop], widths, start), *_body(printed, front, widths, start)]
+        widths = _widths(heads, texts, start, stop)
+        yield [*_head(front, heads[start:stop], widths), *_body(table, printed, front, texts, widths, start)]
         start = stop
 
 
@@ -65,17 +67,22 @@ def _front(table: Table, printed: Sequence[Sequence[Printed]]) -> list[list[str]
     ]
 
 
-def _widths(
-    table: Table, printed: Sequence[Sequence[Printed]], groups: Sequence[str], start: int, stop: int
-) -> list[int]:
+def _with_room(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The same texts, those with fewer marks padded, so that digits stand under digits and marks hang over."""
+    hanging = [max(map(_marks, column)) for column in zip(*lines, strict=True)]
+    return [[text + " " * (most - _marks(text)) for text, most in zip(line, hanging, strict=True)] for line in lines]
+
+
+def _marks(text: str) -> int:
+    return len(text) - len(text.rstrip(_MARKS))
+
+
+def _widths(heads: Sequence[tuple[str, str]], lines: Sequence[Sequence[str]], start: int, stop: int) -> list[int]:
     """Width of each column from `start` to `stop`; the first of a group also makes room for the group's heading."""
-    widths = [
-        max(map(len, [table.columns[j].label, *(line.texts[j] for lines in printed for line in lines)]))
-        for j in range(start, stop)
-    ]
-    for label, members in groupby(range(start, stop), key=lambda j: groups[j]):
+    widths = [max(map(len, [heads[j][1], *(line[j] for line in lines)])) for j in range(start, stop)]
+    for group, members in groupby(range(start, stop), key=lambda j: heads[j][0]):
         own = [j - start for j in members]
-        missing = len(label) - sum(widths[i] for i in own) - len(_GAP) * (len(own) - 1)
+        missing = len(group) - sum(widths[i] for i in own) - len(_GAP) * (len(own) - 1)
         widths[own[0]] += max(0, missing)
     return widths
 
@@ -84,34 +91,39 @@ def _length(front: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
     return cell_len(front[0][0]) + sum(len(_GAP) + width for width in widths)
 
 
-def _head(
-    table: Table, front: Sequence[Sequence[str]], groups: Sequence[str], widths: Sequence[int], start: int
-) -> Iterator[Text]:
+def _head(front: Sequence[Sequence[str]], heads: Sequence[tuple[str, str]], widths: Sequence[int]) -> Iterator[Text]:
     room = cell_len(front[0][0])
     top = " " * room
-    for label, members in groupby(range(len(groups)), key=groups.__getitem__):
+    for group, members in groupby(range(len(heads)), key=lambda i: heads[i][0]):
         own = list(members)
-        top += _GAP + label.center(sum(widths[i] for i in own) + len(_GAP) * (len(own) - 1))
-    below = _left("Method", room) + "".join(
-        _GAP + table.columns[start + i].label.rjust(width) for i, width in enumerate(widths)
-    )
+        top += _GAP + group.center(sum(widths[i] for i in own) + len(_GAP) * (len(own) - 1))
+    below = _left("Method", room)
+    below += "".join(_GAP + label.rjust(width) for (_, label), width in zip(heads, widths, strict=True))
     yield _unwrapped(top)
     yield _unwrapped(below)
     yield _unwrapped("─" * _length(front, widths))
 
 
 def _body(
-    printed: Sequence[Sequence[Printed]], front: Sequence[Sequence[str]], widths: Sequence[int], start: int
+    table: Table,
+    printed: Sequence[Sequence[Printed]],
+    front: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[str]],
+    widths: Sequence[int],
+    start: int,
 ) -> Iterator[Text]:
-    for row, (lines, labels) in enumerate(zip(printed, front, strict=True)):
-        if row and len(lines) > 1:
+    below = iter(texts)
+    for i, (lines, labels) in enumerate(zip(printed, front, strict=True)):
+        if i and table.rows[i].group != table.rows[i - 1].group:
+            yield _unwrapped("─" * _length(front, widths))
+        elif i and len(lines) > 1:
             yield Text()
-        for line, label in zip(lines, labels, strict=True):
+        for line, label, own in zip(lines, labels, below, strict=False):
             out = _unwrapped(label)
-            for i, width in enumerate(widths):
-                style = "bold" if line.bold[start + i] else "dim" if line.published else ""
+            bold = [each for _, each in line.all(table)]
+            for j, width in enumerate(widths, start):
                 out.append(_GAP)
-                out.append(line.texts[start + i].rjust(width), style)
+                out.append(own[j].rjust(width), "bold" if bold[j] else "dim" if line.published else "")
             yield out
 
 
