@@ -46,11 +46,12 @@ class Located(dict[str, Any]):
         return Located({k: v for k, v in self.items() if k != name}, self.file, self.line, self.lines)
 
     def error(self, error: LnlbenchError, key: str | None = None) -> LnlbenchError:
-        """The same error with file and line in front: of `key`, else of the first key that its text names."""
+        """The same error with file and line in front: of `key`, else of the first key or value that its text names."""
         if error.message.startswith(str(self.file)):
             return error
         named = [key] if key else re.findall(r"'([^']+)'", error.message)
-        line = next((found for name in named if (found := self._find(name)) is not None), self.line)
+        candidates = (find(name) for name in named for find in (self._find, self._find_value))
+        line = next((found for found in candidates if found is not None), self.line)
         return type(error)(f"{self.file}, line {line}: {error.message}", error.hint)
 
     def _find(self, name: str) -> int | None:
@@ -58,6 +59,14 @@ class Located(dict[str, Any]):
             return self.lines[name]
         nested = (value._find(name) for value in self.values() if isinstance(value, Located))
         return next((line for line in nested if line is not None), None)
+
+    def _find_value(self, text: str) -> int | None:
+        for name, value in self.items():
+            if value == text:
+                return self.lines[name]
+            if isinstance(value, Located) and (found := value._find_value(text)) is not None:
+                return found
+        return None
 
 
 def read(path: Path) -> Located:

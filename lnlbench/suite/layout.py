@@ -12,8 +12,11 @@ from typing import Any, ClassVar, Literal
 from lnlbench.data.catalogue import dataset_info
 from lnlbench.errors import InvalidSetting, unknown_name
 from lnlbench.job import Noise, Recipe
-from lnlbench.resolve import merge
+from lnlbench.resolve import CLEAN_AT_ZERO, merge
 from lnlbench.settings import Settings, setting
+
+NOISES = (*CLEAN_AT_ZERO, "instance", "human", "matrix", "file", "real")
+"""Every noise of `data.noise.catalogue`, which is not imported where nothing is drawn."""
 
 Stat = Literal["best", "last", "last10", "valid", "auc", "last_auc"]
 
@@ -23,7 +26,8 @@ class Row(Settings):
     """One row of the table: a method under the label that the paper prints.
 
     group: rows of one group stand together, a rule before the next. series, x: where the row stands in a figure of
-    kind `lines`; a row may be a point of several series (mu = 0 is one of all).
+    kind `lines`; a row may be a point of several series (mu = 0 is one of all). recipe_file: for tables that put
+    results of two recipes together.
     """
 
     kind: ClassVar[str] = "row key"
@@ -32,6 +36,7 @@ class Row(Settings):
     method: str = setting(doc="method expression: gce, sanm(dividemix)")
     set: dict[str, Any] = setting({}, "hyperparameters of this row")
     recipe: dict[str, Any] = setting({}, "recipe settings of this row, nested")
+    recipe_file: str = setting("", "recipe file of this row in place of the suite's")
     published: dict[str, str] = setting({}, "where published.csv names the row otherwise: method, variant")
     group: str = setting("", "name of the block of rows it belongs to")
     series: tuple[str, ...] = setting((), "figures: names of the curves that the row is a point of")
@@ -60,11 +65,16 @@ class Columns(Settings):
         _check_published(self.published, ("dataset", "noise", "rate"))
 
     def noises(self, defaults: Mapping[str, Any]) -> tuple[Noise, ...]:
-        """The noise of each column; `defaults` are the suite's."""
+        """The noise of each column; `defaults` are the suite's. Raises UnknownName for a noise there is not."""
         own = {"name": self.noise} if isinstance(self.noise, str) else self.noise
         given = {**defaults, **own}
         if "name" not in own:
             raise InvalidSetting("column key 'noise' has no 'name'.", "Write noise: symmetric, or noise: {name: ...}.")
+        if own["name"] not in NOISES:
+            # Imported for the error's sake alone: it comes with numpy, which a table does without.
+            from lnlbench.data.noise.catalogue import info
+
+            info(str(own["name"]))
         return tuple(Noise.from_dict({**given, "rate": rate}) for rate in self.rates) or (Noise.from_dict(given),)
 
 
@@ -102,6 +112,7 @@ class Layout(Settings):
     stats: tuple[Stat, ...] = setting(("best",), "statistics, one line of a row each")
     seeds: int | tuple[int, ...] = setting(3, "how many (1, 2, ...), or which", low=0)
     noise: dict[str, Any] = setting({}, "noise settings that all columns share")
+    common_recipe: bool = setting(False, "the suite's recipe is stronger than what a method's paper insists on")
     bold: Literal["column", "group"] = setting("column", "the best of each column, or of each group in a column")
     notes: tuple[str, ...] = setting((), "whole sentences to print below every report of it")
     figures: tuple[Figure, ...] = setting((), "figures of its numbers, for `lnlbench plot`")
@@ -130,10 +141,15 @@ class ScaleRecipe(Settings):
 
     recipe: dict[str, Any] = setting({}, "fields of job.Recipe, nested")
     methods: dict[str, Any] = setting({}, "hyperparameters by method, also where it is a host")
+    backbones: dict[str, Any] = setting({}, "by network, the recipe settings that go with it, nested")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         Recipe.from_dict(merge(Recipe().to_dict(), self.recipe))
+        for name, values in self.backbones.items():
+            if not isinstance(values, Mapping):
+                raise InvalidSetting(f"{name!r} under backbones: expected names with values, got {values!r}.")
+            Recipe.from_dict(merge(Recipe().to_dict(), merge(self.recipe, values)))
         for slug, values in self.methods.items():
             if not isinstance(values, Mapping):
                 raise InvalidSetting(f"{slug!r} under methods: expected names with values, got {values!r}.")

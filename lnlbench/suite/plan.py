@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lnlbench.errors import LnlbenchError, UnknownName, unknown_name
+from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName, unknown_name
 from lnlbench.job import Job, Noise, Optimizer, Recipe, Scale, Schedule
 from lnlbench.methods import registry
 from lnlbench.methods.registry import Expression
-from lnlbench.resolve import merge, needs, resolve_job, split_settings
+from lnlbench.resolve import canonical_noise, merge, needs, resolve_job, split_settings
 from lnlbench.suite.layout import Layout, Row, ScaleRecipe, Stat, seed_list
 
 Values = Mapping[str, Any]
@@ -138,14 +138,16 @@ class Selection:
 def make_plan(
     name: str,
     layout: Layout,
-    recipe: ScaleRecipe,
+    recipes: Mapping[str, ScaleRecipe],
     scale: Scale,
     selection: Selection,
     seeds: int | Sequence[int] | None = None,
     settings: Values | None = None,
 ) -> Plan:
-    """Expands a layout. settings: the command line's, each for the rows that know it.
+    """Expands a layout.
 
+    recipes: by the rows' `recipe_file`, the suite's own under ''. settings: the command line's, each for the rows
+    that know it.
     Raises UnknownName for a filter or a setting that fits nothing, InvalidSetting for a bad value.
     """
     expressions = _Expressions()
@@ -154,7 +156,7 @@ def make_plan(
     known = [expressions[row.method] for row in rows if row.method in expressions]
     _check_settings(settings or {}, known)
     chosen = seed_list(layout.seeds if seeds is None else seeds if isinstance(seeds, int) else tuple(seeds))
-    expansion = _Expansion(name, recipe, scale, chosen, settings or {})
+    expansion = _Expansion(name, recipes, layout.common_recipe, scale, chosen, settings or {})
     grid = []
     for row in rows:
         expression = expressions.get(row.method)
@@ -168,13 +170,23 @@ def count_jobs(layout: Layout) -> int:
     """Number of jobs without resolving any: rows that differ only by spelling out a default count twice."""
     expressions = _Expressions()
     cells = {
-        repr((normal(row.method), sorted(row.set.items()), row.recipe, columns.dataset, noise, columns.recipe))
+        repr((*_what_a_row_sets(row), columns.dataset, canonical_noise(noise, columns.dataset), columns.recipe))
         for row in layout.rows
         if row.method in expressions
         for columns in layout.columns
         for noise in columns.noises(layout.noise)
     }
     return len(cells) * len(seed_list(layout.seeds))
+
+
+def count_rows(layout: Layout) -> int:
+    """Number of rows whose method lnlbench has."""
+    expressions = _Expressions()
+    return sum(row.method in expressions for row in layout.rows)
+
+
+def _what_a_row_sets(row: Row) -> tuple[Any, ...]:
+    return normal(row.method), sorted(row.set.items()), row.recipe, row.recipe_file
 
 
 def normal(method: str) -> str:
@@ -199,7 +211,12 @@ class _Expressions:
         text = normal(method)
         slugs = re.findall(r"[a-z0-9_]+", text)
         if text not in self._parsed and self._names.issuperset(slugs):
-            self._parsed[text] = registry.parse(text)
+            try:
+                self._parsed[text] = registry.parse(text)
+            except InvalidSetting:
+                # A host that its plug-in has no part to play in yet: a row of dashes.
+                if [registry.spec(slug).plugin for slug in slugs] != [True, False]:
+                    raise
         return self._parsed.get(text)
 
     def __contains__(self, method: str) -> bool:
@@ -233,6 +250,8 @@ def _answers_to(method: str) -> set[str]:
 
 def _new_row(method: str, layout: Layout, expressions: _Expressions) -> Row:
     expression = expressions.get(method)
+    if expression is None and expressions.names.issuperset(re.findall(r"[a-z0-9_]+", normal(method))):
+        expression = registry.parse(method)  # says which hosts there are
     if expression is None:
         allowed = {normal(row.method) for row in layout.rows} | expressions.names
         raise unknown_name("method", method, allowed, "lnlbench list methods")
@@ -324,7 +343,8 @@ class _Expansion:
     """What all cells of a plan share."""
 
     name: str
-    recipe: ScaleRecipe
+    recipes: Mapping[str, ScaleRecipe]
+    common: bool
     scale: Scale
     seeds: tuple[int, ...]
     settings: Values
@@ -333,6 +353,9 @@ class _Expansion:
         """The jobs of a cell. Only the seed differs between them, so one is resolved."""
         known = {name: value for name, value in self.settings.items() if _knows(expression, name)}
         hyper, recipe_settings = split_settings(expression, known)
+        file = self.recipes[row.recipe_file]
+        over = merge(merge(column_recipe, row.recipe), recipe_settings)
+        base = merge(file.recipe, file.backbones.get(str(merge(file.recipe, over).get("backbone")), {}))
         try:
             first = resolve_job(
                 str(expression),
@@ -340,9 +363,9 @@ class _Expansion:
                 column.noise,
                 self.seeds[0],
                 scale=self.scale,
-                recipe=merge(self.recipe.recipe, column_recipe),
-                overrides=[_of_methods(self.recipe, expression), row.set, hyper],
-                recipe_overrides=merge(row.recipe, recipe_settings),
+                recipe=base,
+                overrides=[_of_methods(file, expression), row.set, hyper],
+                recipe_overrides=merge(merge(Recipe().to_dict(), base), over) if self.common else over,
             )
         except LnlbenchError as error:
             raise type(error)(f"{self.name}, row {row.label!r}: {error.message}", error.hint) from None

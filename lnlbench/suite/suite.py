@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lnlbench.job import SCALES, Noise, Scale
 from lnlbench.methods import registry
 from lnlbench.suite.documents import Located, build, mappings, read
 from lnlbench.suite.layout import Columns, Layout, Row, ScaleRecipe, Stat
-from lnlbench.suite.plan import Plan, Selection, count_jobs, make_plan, title_of
+from lnlbench.suite.plan import Plan, Selection, count_jobs, count_rows, make_plan, title_of
 
 SUITES = Path(__file__).parent.parent / "suites"
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -26,11 +26,15 @@ ENVIRONMENT = "LNLBENCH_SUITES"
 
 @dataclass(frozen=True)
 class Suite:
-    """One table. It has the scales that its recipe file has, the first of which is its default."""
+    """One table. It has the scales that its recipe file has, the first of which is its default.
+
+    row_recipes: the recipe files that rows name, by name and scale.
+    """
 
     name: str
     layouts: Mapping[Scale, Layout]
     recipes: Mapping[Scale, ScaleRecipe]
+    row_recipes: Mapping[str, Mapping[Scale, ScaleRecipe]] = field(default_factory=dict)
 
     @property
     def scales(self) -> tuple[Scale, ...]:
@@ -50,6 +54,10 @@ class Suite:
     def job_count(self, scale: Scale) -> int:
         """Jobs at a scale, counted without resolving them: fast, for lists."""
         return count_jobs(self._layout(scale))
+
+    def rows_there(self, scale: Scale) -> int:
+        """Rows at a scale whose method lnlbench has, counted without planning."""
+        return count_rows(self._layout(scale))
 
     def plan(
         self,
@@ -73,7 +81,9 @@ class Suite:
         """
         scale = self.default_scale if scale is None else scale
         selection = Selection(methods, also, datasets, noises, rates)
-        return make_plan(self.name, self._layout(scale), self.recipes[scale], scale, selection, seeds, settings)
+        layout = self._layout(scale)
+        recipes = {"": self.recipes[scale], **{name: found[scale] for name, found in self.row_recipes.items()}}
+        return make_plan(self.name, layout, recipes, scale, selection, seeds, settings)
 
     def _layout(self, scale: Scale) -> Layout:
         if scale not in self.layouts:
@@ -129,7 +139,7 @@ def adhoc_plan(
             "stats": list(stats),
         }
     )
-    return make_plan("adhoc", layout, recipes[scale], scale, Selection(), seeds, settings)
+    return make_plan("adhoc", layout, {"": recipes[scale]}, scale, Selection(), seeds, settings)
 
 
 def recipe_names() -> list[str]:
@@ -178,7 +188,7 @@ def _read_recipe(path: Path) -> dict[Scale, ScaleRecipe]:
 
 
 def _read_suite(path: Path) -> Suite:
-    raw = read(path)
+    raw = _inherited(read(path), path)
     common = raw.without("scales")
     sections = raw.get("scales")
     if sections is not None and not isinstance(sections, Located):
@@ -186,14 +196,54 @@ def _read_suite(path: Path) -> Suite:
     changes = _scales(sections, raw) if sections is not None else {}
     layouts: dict[Scale, Layout] = {}
     recipes: dict[Scale, ScaleRecipe] = {}
+    row_recipes: dict[str, dict[Scale, ScaleRecipe]] = {}
     for scale in SCALES:
         merged = changes[scale].over(common) if scale in changes else common
         available = _recipe_of(merged, path)
         if scale in available:
             layouts[scale], recipes[scale] = _layout(merged), available[scale]
+            row_recipes |= _recipes_of_rows(merged, path, scale)
         elif scale in changes:
             raise raw.error(InvalidSetting(f"the recipe {merged['recipe']!r} has no scale {scale!r}."), scale)
-    return Suite(path.stem, layouts, recipes)
+    return Suite(path.stem, layouts, recipes, row_recipes)
+
+
+def _inherited(raw: Located, path: Path) -> Located:
+    """A suite that is `like` another has the other's keys but for its own; under `scales`, scale by scale."""
+    name = raw.get("like")
+    if name is None:
+        return raw
+    there = path.parent / f"{name}.yaml"
+    if not there.is_file():
+        names = [other.stem for other in path.parent.glob("*.yaml") if other != path]
+        raise raw.error(unknown_name("suite in this folder", str(name), names), "like")
+    base = read(there)
+    if "like" in base:
+        raise raw.error(InvalidSetting(f"{name!r} is itself like {base['like']!r}; name that one."), "like")
+    _read_suite(there)  # its errors are told with its own lines
+    merged = raw.without("like").over(base)
+    mine, theirs = raw.get("scales"), base.get("scales")
+    if isinstance(mine, Located) and isinstance(theirs, Located):
+        both = {scale: _over(own, theirs.get(scale)) for scale, own in mine.items()}
+        merged["scales"] = Located(both, path, mine.line, mine.lines).over(theirs)
+    return merged
+
+
+def _over(own: object, other: object) -> object:
+    if isinstance(own, Located) and isinstance(other, Located):
+        return own.over(other)
+    return other if own is None else own
+
+
+def _recipes_of_rows(raw: Located, path: Path, scale: Scale) -> dict[str, dict[Scale, ScaleRecipe]]:
+    """The recipe files that rows name. Raises where there is none of that name, or not at this scale."""
+    found = {}
+    for item in mappings(raw, "rows"):
+        if name := item.get("recipe_file"):
+            found[name] = _recipe_of(item, path, "recipe_file")
+            if scale not in found[name]:
+                raise item.error(InvalidSetting(f"the recipe {name!r} has no scale {scale!r}."), "recipe_file")
+    return found
 
 
 def _scales(sections: Located, parent: Located) -> dict[Scale, Located]:
@@ -207,14 +257,14 @@ def _scales(sections: Located, parent: Located) -> dict[Scale, Located]:
     return {scale: sections[scale] or empty for scale in SCALES if scale in sections}
 
 
-def _recipe_of(raw: Located, path: Path) -> dict[Scale, ScaleRecipe]:
-    name = raw.get("recipe")
+def _recipe_of(raw: Located, path: Path, key: str = "recipe") -> dict[Scale, ScaleRecipe]:
+    name = raw.get(key)
     if not isinstance(name, str):
-        raise raw.error(InvalidSetting("'recipe' is missing: the name of a recipe file."), "recipe")
+        raise raw.error(InvalidSetting(f"{key!r} is missing: the name of a recipe file."), key)
     try:
         return load_recipe(name, path.parent)
     except LnlbenchError as error:
-        raise raw.error(error, "recipe") from None
+        raise raw.error(error, key) from None
 
 
 def _layout(raw: Located) -> Layout:

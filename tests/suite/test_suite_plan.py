@@ -1,106 +1,19 @@
-"""Suites: what the shipped files say, how they expand, and what a user is told about a broken one."""
+"""How a suite becomes jobs: what a row, a column, a recipe and the command line say, and which is stronger."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
-from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName
+from lnlbench.data.noise.catalogue import CATALOGUE
+from lnlbench.errors import InvalidSetting, UnknownName
 from lnlbench.job import Recipe
-from lnlbench.methods import registry
-from lnlbench.report import reference
-from lnlbench.suite import adhoc_plan, load_recipe, load_suite, recipe_names, suite_names
-
-SMALL = {
-    "title": "A table",
-    "recipe": "sanm-cifar",
-    "seeds": 2,
-    "columns": [
-        {"dataset": "digits", "noise": "symmetric", "rates": [0.2, 0.5]},
-        {"dataset": "cifar10", "noise": {"name": "asymmetric", "draw": "ours"}, "rates": [0.2]},
-    ],
-    "rows": [
-        {"label": "CE", "method": "ce"},
-        {"label": "DivideMix", "method": "dividemix", "set": {"T": 0.4}},
-        {"label": "SANM(DivideMix)", "method": "SANM (DivideMix)", "set": {"host.T": 0.3}, "recipe": {"pad": 2}},
-        {"label": "Unknown", "method": "sanm(no_such_host)"},
-    ],
-}
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Writes a suite file: changes to `SMALL`, or whole text."""
-
-    def written(text: str | None = None, name: str = "mine.yaml", **changes: object) -> Path:
-        path = tmp_path / name
-        kept = {key: value for key, value in {**SMALL, **changes}.items() if value is not None}
-        path.write_text(text if text is not None else yaml.safe_dump(kept, sort_keys=False))
-        return path
-
-    return written
-
-
-@pytest.fixture
-def small(write):
-    """The suite `SMALL`."""
-    return load_suite(write())
-
-
-@pytest.mark.parametrize("name", suite_names())
-def test_every_shipped_suite_expands_at_every_scale_to_noises_that_can_be_drawn(name):
-    suite = load_suite(name)
-    for scale in suite.scales:
-        plan = suite.plan(scale)
-        plan.check()
-        assert len(plan.cells) == len(plan.rows) * len(plan.columns)
-        assert len(plan.jobs) == suite.job_count(scale)
-        assert {job.scale for job in plan.jobs} == {scale}
-
-
-@pytest.mark.parametrize("name", suite_names())
-def test_every_shipped_suite_names_published_cells_that_exist(name):
-    suite = load_suite(name)
-    layout = suite.layouts[suite.default_scale]
-    if layout.published is None:
-        return
-    printed = {cell.method for cell in reference.cells(layout.published)}
-    assert {row.published.get("method", row.method) for row in layout.rows} <= printed
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_shipped_recipe_names_methods_of_the_registry_or_the_literature(name):
-    literature = {cell.method for table in reference.table_names() for cell in reference.cells(table)}
-    for section in load_recipe(name).values():
-        assert set(section.methods) <= {*registry.names(), *literature}
-
-
-def test_sanm_table1_has_the_rows_of_the_paper_in_order():
-    plan = load_suite("sanm-table1").plan("paper")
-    printed = list(dict.fromkeys(cell.method for cell in reference.cells("sanm-table1")))
-    assert [row.method for row in plan.rows] == printed
-    assert [(c.dataset, c.noise.rate) for c in plan.columns] == [
-        (dataset, rate) for dataset in ("cifar10", "cifar100") for rate in (0.2, 0.5, 0.8, 0.9)
-    ]
-
-
-def test_quickstart_needs_no_download_and_no_choice_of_scale():
-    plan = load_suite("quickstart").plan()
-    assert plan.scale == "smoke"
-    assert {job.dataset for job in plan.jobs} == {"digits"}
-    assert not plan.missing_rows
-
-
-def test_the_suite_s_paper_recipe_is_the_paper_s():
-    job = load_suite("sanm-table1").plan("paper", methods=["ce"]).jobs[0]
-    recipe = job.recipe
-    assert (recipe.backbone, recipe.epochs, recipe.batch_size) == ("preact_resnet18", 300, 64)
-    assert (recipe.optimizer.lr, recipe.optimizer.weight_decay, recipe.schedule.milestones) == (0.02, 5e-4, (150.0,))
+from lnlbench.resolve import CLEAN_AT_ZERO
+from lnlbench.suite import adhoc_plan, load_suite
+from lnlbench.suite.layout import NOISES
 
 
 def test_the_first_seed_of_every_cell_comes_before_the_second_of_any(small):
@@ -244,66 +157,10 @@ def test_unknown_suites_scales_and_recipes_get_the_nearest_name(small, write):
         load_suite(write(recipe="sanm-cifr"))
 
 
-def _broken(*lines: str) -> str:
-    return "\n".join(lines)
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "says"),
-    [
-        (_broken("title: A", "  recipe: b"), 2, "not valid YAML"),
-        (_broken("title: A", "seeds: [1, 2"), 2, "not valid YAML"),
-        (_broken("- a", "- b"), 1, "names with values"),
-        ("", 1, "names with values"),
-        (_broken("title: A", "seeds: 1", "title: B"), 3, "'title' is given twice"),
-        (_broken("title: A", "1: B"), 2, "1 is no name"),
-        (_broken("title: A"), 1, "'recipe' is missing"),
-        (_broken("title: A", "recipe: sanm-cifar"), 1, "'columns' is missing"),
-        (_broken("title: A", "recipe: sanm-cifar", "columns: 3"), 3, "'columns' is not a list"),
-        (_broken("title: A", "recipe: sanm-cifar", "scales: {pape: {}}"), 3, "unknown scale 'pape'"),
-        (_broken("title: A", "recipe: quickstart", "scales: {paper: {}}"), 3, "no scale 'paper'"),
-        (_broken("a: &x", "  b: *x"), 1, "alias"),
-    ],
-)
-def test_a_broken_file_is_one_message_with_file_and_line(write, text, line, says):
-    path = write(text)
-    with pytest.raises(LnlbenchError) as caught:
-        load_suite(path)
-    assert caught.value.message.startswith(str(path))
-    assert f"line {line}" in caught.value.message
-    assert says in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "says"),
-    [
-        ("seeds: 2", "seed: 2", "Did you mean 'seeds'"),
-        ("seeds: 2", "seeds: two", "suite key 'seeds'"),
-        ("seeds: 2", "seeds: 2\nstats: [bets]", "one of best, last"),
-        ("seeds: 2", "seeds: 2\nnoise: {drow: ours}", "Did you mean 'draw'"),
-        ("- dataset: digits", "- dataset: digit", "Did you mean 'digits'"),
-        ("label: CE", "lable: CE", "Did you mean 'label'"),
-        ("method: ce", "method: 'sanm('", "NAME(HOST)"),
-        ("rates:\n  - 0.2\n  - 0.5", "rates: [0.2, 1.5]", "out of range"),
-        ("draw: ours", "drow: ours", "Did you mean 'draw'"),
-        ("draw: ours", "draw: theirs", "one of ours, released"),
-    ],
-)
-def test_a_wrong_key_or_value_names_its_line_and_what_is_allowed(write, old, new, says):
-    text = yaml.safe_dump(SMALL, sort_keys=False)
-    assert old in text
-    path = write(text.replace(old, new, 1))
-    wrong = new.splitlines()[-1]
-    line = next(i for i, found in enumerate(path.read_text().splitlines(), 1) if wrong in found)
-    with pytest.raises(LnlbenchError) as caught:
-        load_suite(path)
-    assert caught.value.message.startswith(f"{path}, line {line}: ")
-    assert says in str(caught.value)
-
-
 def test_numbers_with_an_exponent_are_numbers(write):
     columns = [{"dataset": "digits", "noise": "clean"}]
-    text = yaml.safe_dump({**SMALL, "columns": columns, "rows": [{"label": "CE", "method": "ce"}]}, sort_keys=False)
+    path = write(columns=columns, rows=[{"label": "CE", "method": "ce"}])
+    text = path.read_text()
     path = write(text.replace("method: ce", "method: ce\n  recipe: {optimizer: {lr: 1e-3}}"))
     assert load_suite(path).plan("smoke").jobs[0].recipe.optimizer.lr == 1e-3
 
@@ -316,22 +173,6 @@ def test_a_user_s_recipe_lies_beside_the_suite_and_is_checked(write, tmp_path):
     (tmp_path / "bad.yaml").write_text("smoke:\n  recipe:\n    epoch: 2\n")
     with pytest.raises(UnknownName, match=r"bad\.yaml, line 3: unknown recipe setting 'epoch'(.|\n)*epochs"):
         load_suite(write(recipe="bad.yaml"))
-
-
-def test_suites_of_the_user_s_folder_are_known_by_name(write, tmp_path, monkeypatch):
-    write()
-    monkeypatch.setenv("LNLBENCH_SUITES", str(tmp_path))
-    assert "mine" in suite_names()
-    assert load_suite("mine").title == "A table"
-    write(name="quickstart.yaml")
-    with pytest.raises(LnlbenchError, match="two suites are called 'quickstart'"):
-        suite_names()
-
-
-def test_a_suites_folder_that_is_not_there_is_said(monkeypatch, tmp_path):
-    monkeypatch.setenv("LNLBENCH_SUITES", str(tmp_path / "nowhere"))
-    with pytest.raises(LnlbenchError, match="nowhere"):
-        suite_names()
 
 
 def test_a_plan_without_a_suite_is_methods_times_data_sets_times_rates():
@@ -367,9 +208,114 @@ def test_a_plan_without_a_suite_refuses_unknown_names(changes, says):
 
 
 def test_a_noise_that_does_not_fit_is_found_before_anything_runs():
-    plan = adhoc_plan(["ce"], ["digits"], "symetric", [0.2], scale="smoke")
     with pytest.raises(UnknownName, match="symmetric"):
-        plan.check()
+        adhoc_plan(["ce"], ["digits"], "symetric", [0.2], scale="smoke")
+    with pytest.raises(InvalidSetting, match="targets"):
+        adhoc_plan(["ce"], ["digits"], {"name": "symmetric", "targets": 1}, [0.2], scale="smoke").check()
+
+
+def test_every_noise_is_known_to_suites_without_importing_any():
+    assert set(NOISES) == set(CATALOGUE)
+
+
+@pytest.mark.parametrize("name", CLEAN_AT_ZERO)
+def test_a_noise_of_rate_0_is_the_clean_labels_and_one_job_with_them(name):
+    plan = adhoc_plan(["dividemix"], ["cifar10"], name, [] if name == "clean" else [0.0], scale="smoke")
+    clean = adhoc_plan(["dividemix"], ["cifar10"], "clean", scale="smoke")
+    assert [job.key for job in plan.jobs] == [job.key for job in clean.jobs]
+    assert plan.columns[0].noise.name == name
+
+
+def test_instance_noise_of_rate_0_is_not_clean_for_its_rate_is_a_mean_before_truncation():
+    plan = adhoc_plan(["ce"], ["digits"], "instance", [0.0], scale="smoke")
+    assert plan.jobs[0].noise.name == "instance"
+    assert set(CLEAN_AT_ZERO) == {info.name for info in CATALOGUE.values() if info.rate_means} - {"instance"}
+
+
+def test_what_draws_labels_that_stay_as_they_are_does_not_matter():
+    clean = adhoc_plan(["ce"], ["cifar10"], {"name": "clean", "seed": 5}, scale="smoke").jobs[0]
+    drawn = {"name": "flip2", "seed": 7, "targets": 3, "sampling": "exact"}
+    assert adhoc_plan(["ce"], ["cifar10"], drawn, [0.0], scale="smoke").jobs[0].key == clean.key
+    assert adhoc_plan(["ce"], ["cifar10"], drawn, [0.1], scale="smoke").jobs[0].noise.name == "flip2"
+
+
+def test_keys_of_jobs_with_noise_have_not_changed():
+    plan = load_suite("sanm-table1").plan("paper", methods=["dividemix"], datasets=["cifar10"], rates=[0.2], seeds=1)
+    assert plan.jobs[0].key.startswith("90c9c0c4dab3")
+
+
+def test_a_column_s_recipe_is_stronger_than_what_a_method_insists_on(write):
+    columns = [{"dataset": "cifar10", "noise": "clean", "recipe": {"backbone": "resnet32"}}]
+    rows = [{"label": "Co-teaching", "method": "coteaching"}]
+    job = load_suite(write(columns=columns, rows=rows)).plan("paper").jobs[0]
+    assert (job.recipe.backbone, job.recipe.epochs, job.recipe.optimizer.name) == ("resnet32", 200, "adam")
+
+
+def test_a_common_recipe_is_stronger_than_everything_a_method_insists_on(write):
+    columns = [{"dataset": "cifar10", "noise": "clean"}]
+    rows = [{"label": label, "method": method} for label, method in (("CE", "ce"), ("Co-teaching", "coteaching"))]
+    plan = load_suite(write(columns=columns, rows=rows, common_recipe=True)).plan("paper")
+    assert plan.grid[0][0].jobs[0].recipe == plan.grid[1][0].jobs[0].recipe
+
+
+def test_a_row_s_own_recipe_file_stands_in_for_the_suite_s(write, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "long.yaml").write_text("smoke:\n  recipe: {epochs: 77}\n  methods: {dividemix: {T: 0.2}}\n")
+    rows = [
+        {"label": "CE", "method": "ce"},
+        {"label": "CE, long", "method": "ce", "recipe_file": "own/long.yaml"},
+        {"label": "DivideMix, long", "method": "dividemix", "recipe_file": "own/long.yaml"},
+    ]
+    sections = {"smoke": None}
+    suite = load_suite(write(rows=rows, recipe="own/long.yaml", scales=sections))
+    assert suite.scales == ("smoke",)
+    (tmp_path / "own" / "short.yaml").write_text("smoke: {recipe: {epochs: 3}}\n")
+    plan = load_suite(write(rows=rows, recipe="own/short.yaml", scales=sections)).plan("smoke")
+    assert [cells[0].jobs[0].recipe.epochs for cells in plan.grid] == [3, 77, 77]
+    assert plan.grid[2][0].jobs[0].hyperparameters["T"] == 0.2
+
+
+def test_settings_that_go_with_a_network_follow_it(write, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "r.yaml").write_text(
+        "smoke:\n  recipe: {backbone: smallcnn, epochs: 9}\n  backbones: {resnet32: {epochs: 5, pad: 1}}\n"
+    )
+    columns = [
+        {"dataset": "digits", "noise": "clean"},
+        {"dataset": "digits", "noise": "clean", "recipe": {"backbone": "resnet32", "pad": 2}},
+    ]
+    suite = load_suite(write(columns=columns, recipe="own/r.yaml", rows=[{"label": "CE", "method": "ce"}]))
+    first, second = (cell.jobs[0].recipe for cell in suite.plan("smoke").grid[0])
+    assert (first.epochs, first.pad) == (9, 4)
+    assert (second.epochs, second.pad) == (5, 2)
+    assert suite.plan("smoke", settings={"backbone": "resnet32"}).jobs[0].recipe.epochs == 5
+
+
+def test_a_suite_like_another_has_its_keys_but_for_its_own(write, tmp_path):
+    write(scales={"smoke": {"seeds": 1, "title": "Small"}, "desk": {"seeds": 4}})
+    child = tmp_path / "child.yaml"
+    child.write_text("like: mine\nstats: [last]\nscales:\n  smoke: {seeds: [8]}\n")
+    suite = load_suite(child)
+    assert suite.plan("smoke").stats == ("last",)
+    assert (suite.plan("smoke").title, suite.plan("smoke").seeds) == ("Small", (8,))
+    assert (suite.plan("desk").title, len(suite.plan("desk").seeds)) == ("A table", 4)
+    assert suite.plan("desk").jobs == load_suite(tmp_path / "mine.yaml").plan("desk").jobs
+    (tmp_path / "third.yaml").write_text("like: child\n")
+    with pytest.raises(InvalidSetting, match=r"third\.yaml, line 1: 'child' is itself like 'mine'"):
+        load_suite(tmp_path / "third.yaml")
+
+
+def test_a_plug_in_over_a_host_that_it_cannot_join_yet_is_a_row_of_dashes(write):
+    rows = [{"label": "CE", "method": "ce"}, {"label": "SANM(GCE)", "method": "sanm(gce)"}]
+    plan = load_suite(write(rows=rows)).plan("smoke")
+    assert [row.label for row in plan.missing_rows] == ["SANM(GCE)"]
+    with pytest.raises(InvalidSetting, match="no part to play"):
+        load_suite(write(rows=rows[:1])).plan("smoke", also=["sanm(gce)"])
+
+
+def test_the_number_of_jobs_is_known_without_planning(small):
+    assert small.job_count("smoke") == len(small.plan("smoke").jobs)
+    assert small.rows_there("smoke") == 3
 
 
 def test_planning_and_printing_a_table_imports_neither_torch_nor_numpy_nor_pandas():

@@ -1,0 +1,247 @@
+"""The suites and recipes that come with lnlbench against the papers: every printed row, column and number once, in
+the papers' order, cells that tables share as one job, and how large each suite is."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache
+
+import pytest
+
+from lnlbench.methods import registry
+from lnlbench.report import reference
+from lnlbench.report.table import build_table
+from lnlbench.suite import load_recipe, load_suite, recipe_names, suite_names
+from lnlbench.suite.suite import RECIPES, SUITES
+
+OURS_IN_A_PAPER_S_TABLE = {"rfl-table4": ["+ (B) + (C)"]}
+
+SIZES = {
+    "cifar-n": {"paper": (12, 6, 3), "desk": (12, 5, 2), "smoke": (12, 3, 1)},
+    "quickstart": {"smoke": (5, 1, 2)},
+    "rates": {"paper": (9, 12, 3), "desk": (9, 12, 2), "smoke": (9, 6, 1)},
+    "rfl-table1": {"paper": (8, 9, 3), "desk": (8, 9, 2), "smoke": (8, 9, 1)},
+    "rfl-table2": {"paper": (5, 5, 3), "desk": (5, 5, 2), "smoke": (5, 5, 1)},
+    "rfl-table3": {"paper": (9, 1, 3), "desk": (9, 1, 2), "smoke": (9, 1, 1)},
+    "rfl-table4": {"paper": (8, 2, 3), "desk": (8, 2, 2), "smoke": (8, 2, 1)},
+    "rmw-fig2": {"paper": (3, 4, 5), "desk": (3, 2, 2), "smoke": (3, 2, 1)},
+    "rmw-table1": {"paper": (14, 12, 5), "desk": (14, 6, 2), "smoke": (14, 6, 1)},
+    "rmw-table1-common": {"paper": (14, 12, 5), "desk": (14, 6, 2), "smoke": (14, 6, 1)},
+    "rmw-table2": {"paper": (3, 6, 5), "desk": (3, 3, 2), "smoke": (3, 3, 1)},
+    "rmw-table3": {"paper": (3, 12, 5), "desk": (3, 6, 2), "smoke": (3, 6, 1)},
+    "sanm-controls": {"paper": (18, 3, 3), "desk": (18, 3, 2), "smoke": (18, 1, 1)},
+    "sanm-fig2": {"paper": (5, 4, 3), "desk": (5, 2, 2), "smoke": (5, 2, 1)},
+    "sanm-fig4": {"paper": (17, 4, 3), "desk": (17, 2, 2), "smoke": (17, 2, 1)},
+    "sanm-supp-table1": {"paper": (6, 4, 3), "desk": (6, 4, 2), "smoke": (6, 4, 1)},
+    "sanm-supp-table2": {"paper": (6, 4, 3), "desk": (6, 4, 2), "smoke": (6, 4, 1)},
+    "sanm-supp-table3": {"paper": (8, 1, 3), "desk": (8, 1, 2), "smoke": (8, 1, 1)},
+    "sanm-supp-table4": {"paper": (8, 8, 3), "desk": (8, 4, 2), "smoke": (8, 4, 1)},
+    "sanm-supp-table5": {"paper": (1, 8, 3), "desk": (1, 4, 2), "smoke": (1, 4, 2)},
+    "sanm-table1": {"paper": (14, 8, 3), "desk": (14, 4, 2), "smoke": (14, 4, 1)},
+    "sanm-table2": {"paper": (14, 2, 3), "desk": (14, 2, 2), "smoke": (14, 2, 1)},
+    "sanm-table3": {"paper": (15, 1, 3), "desk": (15, 1, 2), "smoke": (15, 1, 1)},
+    "sanm-table4": {"paper": (4, 8, 3), "desk": (4, 4, 2), "smoke": (4, 4, 1)},
+    "sanm-table5": {"paper": (4, 8, 3), "desk": (4, 4, 2), "smoke": (4, 4, 1)},
+    "sanm-table6": {"paper": (8, 8, 3), "desk": (8, 4, 2), "smoke": (8, 4, 1)},
+}
+"""Rows, columns and seeds, which stay when a method joins lnlbench and its row gets jobs."""
+
+
+@cache
+def printed(table: str) -> list[dict[str, str]]:
+    with reference.FILE.open(encoding="utf-8", newline="") as file:
+        return [line for line in csv.DictReader(file) if line["table"] == table]
+
+
+def rate(line):
+    return float(line["rate"]) if line["rate"] else None
+
+
+@cache
+def planned(name: str, scale: str):
+    return load_suite(name).plan(scale)
+
+
+def keys(name, label, scale="paper", columns=slice(None), seeds=None):
+    """Keys of one row's jobs, cell by cell."""
+    plan = planned(name, scale)
+    (row,) = [cells for cells in plan.grid if cells[0].row.label == label]
+    return [[job.key for job in cell.jobs[:seeds]] for cell in row[columns]]
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_expands_at_every_scale_to_jobs_that_can_be_run(name):
+    suite = load_suite(name)
+    for scale in suite.scales:
+        plan = planned(name, scale)
+        plan.check()
+        assert len(plan.jobs) == suite.job_count(scale)
+        assert suite.rows_there(scale) == len(plan.rows) - len(plan.missing_rows)
+        assert {job.scale for job in plan.jobs} <= {scale}
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_has_the_size_that_it_is_known_to_have(name):
+    found = {}
+    for scale in load_suite(name).scales:
+        plan = planned(name, scale)
+        found[scale] = (len(plan.rows), len(plan.columns), len(plan.seeds))
+        assert len(plan.cells) == len(plan.rows) * len(plan.columns)
+    assert found == SIZES[name]
+
+
+@pytest.mark.parametrize("table", reference.table_names())
+def test_every_printed_number_is_reached_once_by_the_suite_of_its_table(table):
+    plan = planned(table, "paper")
+    assert plan.layout.published == table
+    reached = [cell.published for cell in build_table(plan, [], compare=True).cells if cell.published is not None]
+    there = [reference.lookup(cell) for cell in reference.cells(table)]
+    assert sorted(map(id, reached)) == sorted(map(id, there))
+
+
+@pytest.mark.parametrize("table", reference.table_names())
+def test_rows_and_columns_stand_as_the_paper_prints_them(table):
+    plan = planned(table, "paper")
+    labels = [re.sub(r" \[\d+\]$", "", line["row_label"]) for line in printed(table)]
+    ours = OURS_IN_A_PAPER_S_TABLE.get(table, [])
+    assert [row.label for row in plan.rows if row.label not in ours] == list(dict.fromkeys(labels))
+    columns = [
+        (
+            column.published.get("dataset", column.dataset),
+            column.published.get("noise", column.noise.name),
+            column.published.get("rate", column.noise.rate),
+        )
+        for column in plan.columns
+    ]
+    there = [(line["dataset"], line["noise"], rate(line)) for line in printed(table)]
+    assert columns == list(dict.fromkeys(there))
+
+
+BACKBONES = {
+    "preact-resnet18": "preact_resnet18",
+    "cnn9": "cnn9",
+    "resnet50": "resnet50",
+    "vgg19": "vgg19_bn_ssr",
+    "wrn-28-10": "wrn28_10",
+    "resnet32": "resnet32",
+}
+
+
+@pytest.mark.parametrize("table", [name for name in reference.table_names() if not name.startswith("rfl")])
+def test_cross_entropy_sanm_and_the_weight_nets_have_the_network_that_the_paper_states(table):
+    stated = {
+        (line["method"], line["dataset"], line["noise"], float(line["rate"]) if line["rate"] else None): line[
+            "backbone"
+        ]
+        for line in printed(table)
+    }
+    for cell in planned(table, "paper").cells:
+        where = (cell.row.method, cell.column.dataset, cell.column.noise.name, cell.column.noise.rate)
+        if cell.jobs and where in stated and re.match(r"ce|sanm|r?m?n?wnet", cell.row.method):
+            assert cell.jobs[0].recipe.backbone == BACKBONES[stated[where]]
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_a_suite_file_is_short_and_lists_no_job(name):
+    assert len((SUITES / f"{name}.yaml").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_has_its_scales_and_names_methods_of_the_registry_or_the_literature(name):
+    literature = {cell.method for table in reference.table_names() for cell in reference.cells(table)}
+    sections = load_recipe(name)
+    small = name in ("quickstart", "nightly")
+    assert list(sections) == (["smoke"] if small else ["paper", "desk", "smoke"])
+    for section in sections.values():
+        assert set(section.methods) <= {*registry.names(), *literature}
+    assert (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_smoke_scale_needs_no_download(name):
+    assert {column.dataset for column in planned(name, "smoke").columns} == {"digits"}
+
+
+def test_the_recipes_of_the_papers_are_the_papers():
+    told = {name: load_recipe(name)["paper"].recipe for name in recipe_names() if "paper" in load_recipe(name)}
+    facts = {
+        name: (r["backbone"], r["epochs"], r["batch_size"], r["optimizer"]["lr"], r["optimizer"]["weight_decay"])
+        for name, r in told.items()
+    }
+    assert facts == {
+        "sanm-cifar": ("preact_resnet18", 300, 64, 0.02, 5e-4),
+        "sanm-clothing1m": ("resnet50", 80, 64, 0.002, 1e-3),
+        "sanm-animal10n": ("vgg19_bn_ssr", 150, 64, 0.02, 5e-4),
+        "rfl-cifar": ("resnet18_cifar", 300, 128, 0.1, 1e-4),
+        "rfl-clothing1m": ("resnet18", 50, 32, 0.1, 1e-4),
+        "rmw-base": ("wrn28_10", 122, 100, 0.1, 5e-4),
+        "rmw-meta": ("wrn28_10", 120, 100, 0.05, 5e-4),
+    }
+    assert {name: tuple(r["schedule"]["milestones"]) for name, r in told.items()} == {
+        "sanm-cifar": (150,),
+        "sanm-clothing1m": (40,),
+        "sanm-animal10n": (50, 100),
+        "rfl-cifar": (0.5, 0.75),
+        "rfl-clothing1m": (0.5, 0.75),
+        "rmw-base": (82, 102),
+        "rmw-meta": (36, 38),
+    }
+
+
+def test_the_rate_falls_later_with_resnet32_in_rmw_s_own_recipe_and_late_for_both_networks_in_the_other():
+    common = planned("rmw-table1-common", "paper").grid[3]
+    copied = planned("rmw-table1", "paper").grid[3]
+    assert common[0].row.label == copied[0].row.label == "BaseModel"
+    assert [cell.jobs[0].recipe.schedule.milestones for cell in common[2:4]] == [(36, 38), (40, 50)]
+    assert [cell.jobs[0].recipe.schedule.milestones for cell in copied[2:4]] == [(82, 102), (82, 102)]
+    assert {cell.jobs[0].recipe.meta_size for cell in (*common, *copied)} == {1000}
+
+
+@pytest.mark.parametrize("scale", ["paper", "desk", "smoke"])
+def test_cells_that_tables_of_sanm_share_are_one_job(scale):
+    assert keys("sanm-table6", "CE", scale) == keys("sanm-table1", "Cross-Entropy (CE)", scale)
+    assert keys("sanm-table5", "AMG=✗ NLR=✗ SMR=✗", scale) == keys("sanm-table1", "DivideMix", scale)
+    whole = keys("sanm-table1", "SANM(DivideMix)", scale)
+    assert keys("sanm-table5", "AMG=✓ NLR=✓ SMR=✓", scale) == whole
+    assert keys("sanm-supp-table5", "SANM(DivideMix)", scale, seeds=len(whole[0])) == whole
+    assert keys("sanm-supp-table1", "Uniform (0.8)", scale) == whole[:4]
+    assert keys("sanm-table4", "M=D P=✗ S=✓", scale) == whole
+    assert {job.key for job in planned("sanm-supp-table4", scale).jobs} == {
+        job.key for job in planned("sanm-table6", scale).jobs
+    }
+
+
+def test_figures_and_controls_of_sanm_share_the_jobs_of_its_tables():
+    half = keys("sanm-table1", "SANM(DivideMix)", columns=slice(1, 3))
+    assert keys("sanm-fig4", "SANM 0.2", columns=slice(0, 2)) == half
+    assert keys("sanm-controls", "SANM(DivideMix)", columns=slice(0, 2)) == half
+    assert keys("sanm-controls", "AMG only", columns=slice(0, 2)) == keys(
+        "sanm-table5", "AMG=✓ NLR=✗ SMR=✗", columns=slice(1, 3)
+    )
+    assert keys("sanm-fig2", "DivideMix") == [keys("sanm-table1", "DivideMix")[column] for column in (1, 2, 5, 6)]
+    assert keys("rates", "CE")[1] == keys("sanm-table1", "Cross-Entropy (CE)")[0]
+
+
+def test_the_clean_columns_of_rmw_and_rfl_are_one_job_whatever_noise_they_are_printed_under():
+    base = keys("rmw-table1", "BaseModel")
+    assert base[0] != base[3]  # another network
+    assert keys("rmw-table1", "BaseModel", "desk")[0] == keys("rmw-table1", "BaseModel", "desk")[3]
+    rates = keys("rates", "CE")
+    assert rates[0] == rates[7]
+    clean = planned("rfl-table1", "paper").grid[0][0].jobs[0].noise
+    assert clean == planned("rmw-table1", "paper").grid[3][0].jobs[0].noise
+    labels = [column.label for column in build_table(planned("rmw-table1", "paper"), []).columns]
+    assert labels == ["0%", "40%", "60%", "0%", "20%", "40%"] * 2
+
+
+def test_rmw_table3_has_no_job_of_its_own():
+    others = {job.key for name in ("rmw-table1", "rmw-table2") for job in planned(name, "paper").jobs}
+    assert {job.key for job in planned("rmw-table3", "paper").jobs} <= others
+    assert planned("rmw-table3", "paper").stats == ("auc",)
+
+
+def test_quickstart_needs_no_choice_of_scale_and_no_method_that_is_not_there():
+    plan = load_suite("quickstart").plan()
+    assert plan.scale == "smoke"
+    assert not plan.missing_rows
