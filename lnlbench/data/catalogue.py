@@ -7,10 +7,11 @@ the business of the module that an entry names; a new data set is that module an
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from lnlbench.data.info import Channels, DataFile, DatasetInfo, LabelFileInfo
-from lnlbench.errors import unknown_name
+from lnlbench.errors import DataError, unknown_name
 
 __all__ = [
     "DATASETS",
@@ -21,6 +22,7 @@ __all__ = [
     "dataset_info",
     "default_data_dir",
     "entry",
+    "known_datasets",
     "normalisation",
 ]
 
@@ -155,7 +157,7 @@ DATASETS: dict[str, DatasetInfo] = {
                 ("animal10n/data_batch_1.bin", "animal10n/test_batch.bin"),
             ),
             side=64,
-            came_noisy=True,
+            labels="noisy",
             nominal_noise=0.08,
         ),
         DatasetInfo(
@@ -175,9 +177,35 @@ DATASETS: dict[str, DatasetInfo] = {
             normalisation={"dataset": _CLOTHING1M, "imagenet": _IMAGENET, "none": _NONE},
             layouts=(("clothing1m/images",),),
             side=256,
-            came_noisy=True,
+            labels="noisy",
             nominal_noise=0.385,
             validation=14_313,
+        ),
+        DatasetInfo(
+            key="webvision-mini",
+            title="WebVision (50 classes)",
+            classes=50,
+            train=65_944,
+            test=2_500,
+            image="JPEG, shorter side 256",
+            noise="real, about 20%",
+            citation="W. Li, L. Wang, W. Li, E. Agustsson, L. Van Gool, WebVision Database: Visual Learning and "
+            "Understanding from Web Data, 2017",
+            terms="from its authors, for research",
+            needs="the resized version of WebVision 1.0: webvision-mini/info/train_filelist_google.txt and "
+            "info/val_filelist.txt, google/ and val_images_256/",
+            reader="lnlbench.data.webvision",
+            normalisation={"dataset": _IMAGENET, "imagenet": _IMAGENET, "none": _NONE},
+            layouts=(
+                (
+                    "webvision-mini/info/train_filelist_google.txt",
+                    "webvision-mini/info/val_filelist.txt",
+                    "webvision-mini/google",
+                ),
+            ),
+            side=256,
+            labels="noisy",
+            nominal_noise=0.2,
         ),
     )
 }
@@ -225,20 +253,44 @@ def default_data_dir() -> Path:
     return user_data_path("lnlbench", appauthor=False)
 
 
-def dataset_info(name: str) -> DatasetInfo:
-    """The entry of a data set. Raises UnknownName with the nearest match."""
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS, "lnlbench list datasets")
-    return DATASETS[name]
+def dataset_info(name: str, data_dir: str | Path | None = None) -> DatasetInfo:
+    """The entry of a data set, also of one that is described under the data folder.
+
+    Raises UnknownName with the nearest match, DataError for a description that is wrong.
+    """
+    return _dataset(name, data_dir, ())
 
 
-def entry(name: str) -> DatasetInfo | LabelFileInfo:
-    """The entry of a data set or of a label file. Raises UnknownName with the nearest match."""
-    if name in LABEL_FILES:
-        return LABEL_FILES[name]
-    if name not in DATASETS:
-        raise unknown_name("data set", name, [*DATASETS, *LABEL_FILES], "lnlbench list datasets")
-    return DATASETS[name]
+def _dataset(name: str, data_dir: str | Path | None, also: Iterable[str]) -> DatasetInfo:
+    """also: further names that could have been meant."""
+    if name in DATASETS:
+        return DATASETS[name]
+    from lnlbench.data.registered import registered, registered_names
+
+    folder = default_data_dir() if data_dir is None else Path(data_dir)
+    found = registered(name, folder)
+    if found is None:
+        raise unknown_name("data set", name, [*DATASETS, *registered_names(folder), *also], "lnlbench list datasets")
+    return found.info
+
+
+def known_datasets(data_dir: str | Path) -> tuple[list[DatasetInfo], list[DataError]]:
+    """Every data set of the catalogue and of the data folder, and what is wrong with descriptions there."""
+    from lnlbench.data.registered import registered_names
+
+    found, wrong = list(DATASETS.values()), []
+    for name in registered_names(Path(data_dir)):
+        if name not in DATASETS:
+            try:
+                found.append(dataset_info(name, data_dir))
+            except DataError as error:
+                wrong.append(error)
+    return found, wrong
+
+
+def entry(name: str, data_dir: str | Path | None = None) -> DatasetInfo | LabelFileInfo:
+    """The entry of a data set or of a label file. Raises as `dataset_info`."""
+    return LABEL_FILES[name] if name in LABEL_FILES else _dataset(name, data_dir, LABEL_FILES)
 
 
 def normalisation(name: str, kind: str = "dataset") -> tuple[Channels, Channels]:

@@ -25,6 +25,7 @@ MEMORY = ".lnlbench-verified.json"
 """Name of the file under the data folder."""
 
 _FORMAT = 1
+_PARTS = ("files", "fingerprints", "incomplete")
 
 
 class Checksums:
@@ -32,7 +33,9 @@ class Checksums:
 
     def __init__(self, data_dir: str | Path, *, reuse: bool = True) -> None:
         self.data_dir = Path(data_dir)
-        self._known = _load(self.data_dir / MEMORY) if reuse else _empty()
+        remembered = _load(self.data_dir / MEMORY)
+        # What a person allowed is no measurement: it holds also where everything is measured anew.
+        self._known = remembered if reuse else {**_empty(), "incomplete": remembered["incomplete"]}
         self._changed = False
 
     def read(self, path: Path) -> tuple[bytes, str]:
@@ -59,12 +62,21 @@ class Checksums:
         self._changed = True
         return value
 
+    def allow_missing(self, name: str) -> None:
+        """From now on data set `name` may be used although images of it are missing."""
+        self._known["incomplete"][name] = True
+        self._changed = True
+
+    def allows_missing(self, name: str) -> bool:
+        """Whether somebody said that data set `name` may lack images."""
+        return name in self._known["incomplete"]
+
     def save(self) -> None:
         """Write what is new, merged with what other processes wrote. A folder that cannot be written is left alone."""
         if not self._changed:
             return
         merged = _load(self.data_dir / MEMORY)
-        for part in ("files", "fingerprints"):
+        for part in _PARTS:
             merged[part].update(self._known[part])
         with contextlib.suppress(OSError):
             _write_atomically(self.data_dir / MEMORY, json.dumps(merged, indent=1))
@@ -121,7 +133,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _empty() -> dict[str, Any]:
-    return {"format": _FORMAT, "files": {}, "fingerprints": {}}
+    return {"format": _FORMAT, **{part: {} for part in _PARTS}}
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -131,8 +143,8 @@ def _load(path: Path) -> dict[str, Any]:
         return _empty()
     if not isinstance(known, dict) or known.get("format") != _FORMAT:
         return _empty()
-    usable = all(isinstance(known.get(part), dict) for part in ("files", "fingerprints"))
-    return known if usable else _empty()
+    known = {**_empty(), **known}
+    return known if all(isinstance(known[part], dict) for part in _PARTS) else _empty()
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lnlbench.errors import DataError
 
@@ -44,8 +45,8 @@ class DatasetInfo:
 
     Of data sets that come as folders of image files: layouts, the ways they lie on disk, each the paths that must all
     be there; side, to which images are brought when read (shorter side, then the centre square) unless the recipe
-    says another. came_noisy: the labels of the training set are not all true. nominal_noise: the share of wrong ones
-    that its authors state. validation: images of a clean validation split, 0 without one.
+    says another. labels: what its training images have: true labels, noisy ones, or both. nominal_noise: the share of
+    wrong ones that its authors state. validation: images of a clean validation split, 0 without one.
     """
 
     key: str
@@ -66,7 +67,7 @@ class DatasetInfo:
     fingerprint: str | None = None
     layouts: tuple[tuple[str, ...], ...] = ()
     side: int | None = None
-    came_noisy: bool = False
+    labels: Literal["true", "noisy", "both"] = "true"
     nominal_noise: float | None = None
     validation: int = 0
 

@@ -17,6 +17,7 @@ import numpy as np
 from lnlbench.data.catalogue import dataset_info, default_data_dir
 from lnlbench.data.checksums import Checksums
 from lnlbench.data.dataset import Dataset, Int64, UInt8
+from lnlbench.data.files import ImageFiles
 from lnlbench.errors import InvalidSetting
 
 _SUBSET_SEED = 1701
@@ -26,11 +27,12 @@ _RESIZE_CHUNK = 4096
 def load_dataset(name: str, data_dir: str | Path | None = None, *, image_size: int | None = None) -> Dataset:
     """The full data set `name` from `data_dir` (default: `default_data_dir()`).
 
-    image_size: side to which images are resized (bilinear, antialiased); the fingerprint stays that of the
-    images as they are on disk. Raises UnknownName, InvalidSetting, or DataError for what is wrong on disk.
+    image_size: side to which images are resized (bilinear, antialiased; of those that are not square the shorter
+    side, then the centre square is kept); the fingerprint stays that of the images as they are on disk.
+    Raises UnknownName, InvalidSetting, or DataError for what is wrong on disk.
     """
-    info = dataset_info(name)
     folder = default_data_dir() if data_dir is None else Path(data_dir)
+    info = dataset_info(name, folder)
     checksums = Checksums(folder)
     dataset: Dataset = import_module(info.reader).read(info, folder, checksums)
     checksums.save()
@@ -38,9 +40,14 @@ def load_dataset(name: str, data_dir: str | Path | None = None, *, image_size: i
         return dataset
     return dataclasses.replace(
         dataset,
-        train_images=resize(dataset.train_images, image_size),
-        test_images=resize(dataset.test_images, image_size),
+        train_images=_at(dataset.train_images, image_size),
+        test_images=_at(dataset.test_images, image_size),
+        valid_images=None if dataset.valid_images is None else _at(dataset.valid_images, image_size),
     )
+
+
+def _at(images: UInt8 | ImageFiles, side: int) -> UInt8 | ImageFiles:
+    return images.resized(side) if isinstance(images, ImageFiles) else resize(images, side)
 
 
 def subset_indices(labels: Int64, count: int, name: str, split: Literal["train", "test"] = "train") -> Int64:

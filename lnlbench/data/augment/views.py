@@ -61,7 +61,13 @@ class Views:
 
     def weak(self, images: Tensor) -> Tensor:
         """The recipe's `augment`: padded random crop and flip, the crop alone, or nothing."""
-        return self.plain(images if self.recipe.augment == "none" else self._crop_flip(images))
+        return self.plain(self._cropped(images))
+
+    def weak_and_distorted(self, images: Tensor, policy: str, cutout: int) -> tuple[Tensor, Tensor]:
+        """The weak view, and that very view under `policy` and a cutout of side `cutout` to mean gray: an image to be
+        restored, and what it is to be restored from. Raises UnknownName."""
+        cropped = self._cropped(images)
+        return self.plain(cropped), self._distorted(cropped, policy, cutout)
 
     def strong(self, images: Tensor, policy: str | None = None) -> Tensor:
         """Crop and flip, then `policy` (the recipe's `strong` by default), then the recipe's cutout to mean gray.
@@ -69,14 +75,7 @@ class Views:
         The crop and flip are there also where the recipe's weak view has none. Raises UnknownName.
         """
         name = self.recipe.strong if policy is None else policy
-        if name not in policies.STRONG:
-            raise unknown_name("strong policy", name, policies.STRONG)
-        out = self.plain(policies.STRONG[name](self._crop_flip(images), self.generator))
-        if self.recipe.cutout == 0:
-            return out
-        batch, _, height, width = out.shape
-        mask = policies.cutout_mask(batch, height, width, self.recipe.cutout, self.generator)
-        return out.masked_fill_(mask, 0)
+        return self._distorted(self._crop_flip(images), name, self.recipe.cutout)
 
     def view(self, images: Tensor, name: str) -> Tensor:
         """The view called `name`, one of NAMES. Raises UnknownName.
@@ -98,6 +97,18 @@ class Views:
     def denormalise(self, values: Tensor) -> Tensor:
         """The inverse of `normalise`."""
         return values * self._std + self._mean
+
+    def _distorted(self, images: Tensor, policy: str, cutout: int) -> Tensor:
+        if policy not in policies.STRONG:
+            raise unknown_name("strong policy", policy, policies.STRONG)
+        out = self.plain(policies.STRONG[policy](images, self.generator))
+        if cutout == 0:
+            return out
+        batch, _, height, width = out.shape
+        return out.masked_fill_(policies.cutout_mask(batch, height, width, cutout, self.generator), 0)
+
+    def _cropped(self, images: Tensor) -> Tensor:
+        return images if self.recipe.augment == "none" else self._crop_flip(images)
 
     def _crop_flip(self, images: Tensor) -> Tensor:
         recipe = self.recipe

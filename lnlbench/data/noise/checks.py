@@ -10,17 +10,15 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from lnlbench.data.catalogue import dataset_info
 from lnlbench.data.noise.catalogue import CATALOGUE, NoiseInfo, info
 from lnlbench.data.noise.definitions import transition_matrix
 from lnlbench.data.noise.files import read_labels
 from lnlbench.data.noise.human import check_variant
 from lnlbench.data.noise.measure import checked_labels, labels_sha256
 from lnlbench.data.noise.targets import ASYMMETRIC_MAPS, RELEASED_TARGET_SEED
-from lnlbench.errors import InvalidSetting
+from lnlbench.errors import InvalidSetting, UnknownName
 from lnlbench.job import Noise
-
-CLEAN_DATASETS = ("cifar10", "cifar100", "digits", "mnist", "fashion_mnist")
-"""Data sets whose own labels are true, so that `real` noise does not exist on them."""
 
 
 def canonical_noise(noise: Noise, dataset_name: str, num_classes: int, coarse: ArrayLike | None = None) -> Noise:
@@ -130,12 +128,26 @@ def _check_special(noise: Noise, dataset: str) -> None:
         check_variant(noise.variant, dataset)
     if noise.name == "file" and not noise.file:
         raise InvalidSetting("noise 'file' needs 'file': the path of the noisy labels.")
-    if noise.name == "real" and dataset in CLEAN_DATASETS:
-        raise InvalidSetting(
-            f"noise 'real' is for data sets that came noisy; the labels of {dataset!r} are true.",
-            "Use clean for its labels as they are, or a noise to inject: symmetric, human, ...",
-        )
+    _check_own_labels(noise, dataset)
     if noise.targets is not None and noise.targets >= 2**32:
         raise InvalidSetting(f"noise setting 'targets': {noise.targets} is too large a seed, allowed: below 2^32.")
     if noise.draw == "released" and noise.seed is not None and noise.seed >= 2**32:
         raise InvalidSetting(f"draw: released takes noise seeds below 2^32 (given: {noise.seed}).")
+
+
+def _check_own_labels(noise: Noise, dataset: str) -> None:
+    """Whether the data set has the labels that the noise starts from."""
+    try:
+        labels = dataset_info(dataset).labels
+    except UnknownName:  # data that is in no catalogue, such as a check's
+        return
+    if noise.name == "real" and labels == "true":
+        raise InvalidSetting(
+            f"noise 'real' is for data sets that came noisy; the labels of {dataset!r} are true.",
+            "Use clean for its labels as they are, or a noise to inject: symmetric, human, ...",
+        )
+    if labels == "noisy" and noise.name not in ("real", "file"):
+        raise InvalidSetting(
+            f"noise {noise.name!r} cannot be had on {dataset!r}: it came noisy, and its true labels are unknown.",
+            "Use real for its labels as they are, or file for labels from elsewhere.",
+        )
