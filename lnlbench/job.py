@@ -120,7 +120,7 @@ class Recipe(Settings):
     test_subset: int | None = setting(None, "test images kept, class-balanced; null keeps all", low=1)
     meta_size: int | None = setting(
         None,
-        "training images held out, class-balanced, as the meta set of methods that learn from one",
+        "training images held out, class-balanced, as a meta set for those who learn from one",
         low=1,
         omit=None,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lnlbench.errors import StoreError
-from lnlbench.store.rows import EpochRow, ResultView, RunView
+from lnlbench.store.rows import Condition, EpochRow, ResultView, RunView
 from lnlbench.store.states import FINISHED, HEAD, JOB_STATES, JobState
 
 _CHUNK = 900
@@ -90,6 +90,11 @@ class Glance:
             for state, number in rows:
                 totals[state] += number
         return totals
+
+    def conditions(self) -> set[Condition]:
+        """As `Store.conditions`: under what the jobs are, each once."""
+        rows = self._connection.execute(f"SELECT DISTINCT {', '.join(Condition._fields)} FROM job")
+        return set(map(Condition._make, rows))
 
     def runs_of(self, keys: Collection[str]) -> dict[str, list[RunView]]:
         """As `Store.runs_of`: all attempts at jobs, oldest first, by job key."""

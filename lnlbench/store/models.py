@@ -1,4 +1,4 @@
-"""The tables: job, run, epoch, result, artifact, as SQLAlchemy 2 typed models.
+"""The tables: job, dependency, run, epoch, result, artifact, as SQLAlchemy 2 typed models.
 
 A change here needs a new file in `migrations/versions/` and a new entry in `states.REVISIONS`; a test compares
 the two. Queries live elsewhere. Accuracies are percent 0..100, AUCs 0..1, all times UTC.
@@ -87,6 +87,15 @@ class JobRecord(Base):
         Index(None, "method", "dataset", "noise", "rate", "scale"),
         Index(None, "state", "position"),
     )
+
+
+class DependencyRecord(Base):
+    """A job that starts from networks which another job trains, and is not handed out before that one has ended."""
+
+    __tablename__ = "dependency"
+
+    job_key: Mapped[str] = mapped_column(String(64), ForeignKey("job.key"), primary_key=True)
+    required_key: Mapped[str] = mapped_column(String(64), ForeignKey("job.key"), primary_key=True, index=True)
 
 
 class RunRecord(Base):

@@ -14,7 +14,7 @@ from sqlalchemy import Select, func, select
 from lnlbench.errors import StoreError, UnknownName
 from lnlbench.store.database import Database
 from lnlbench.store.models import ArtifactRecord, Base, EpochRecord, JobRecord, ResultRecord, RunRecord
-from lnlbench.store.rows import ArtifactView, EpochRow, FailureView, JobView, ResultView, RunView
+from lnlbench.store.rows import ArtifactView, Condition, EpochRow, FailureView, JobView, ResultView, RunView
 from lnlbench.store.selection import Filters, chunks, selections
 from lnlbench.store.states import FINISHED, JOB_STATES, JobState
 
@@ -41,6 +41,11 @@ class Queries(Database):
                 for where in selections(keys, filters)
                 for row in connection.execute(statement.where(*where))
             ]
+
+    def conditions(self) -> set[Condition]:
+        """Under what the jobs are, each once: a quick look at which tables can have results."""
+        with self.read() as connection:
+            return {Condition(*row) for row in connection.execute(select(*_columns(Condition, JobRecord)).distinct())}
 
     def find_job(self, prefix: str) -> JobView:
         """The job whose key starts with `prefix`; UnknownName when there is none, or several, which it lists."""

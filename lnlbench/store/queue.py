@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 import lnlbench
 from lnlbench.job import Job
+from lnlbench.resolve import required_jobs, with_required
 from lnlbench.store.database import Database
-from lnlbench.store.models import JobRecord, RunRecord
+from lnlbench.store.models import DependencyRecord, JobRecord, RunRecord
 from lnlbench.store.rows import Claim
 from lnlbench.store.selection import chunks, job_columns
 from lnlbench.store.states import JobState
@@ -35,6 +37,17 @@ class _Candidate(NamedTuple):
     position: int
 
 
+_OTHER = aliased(JobRecord)
+_READY = (
+    JobRecord.state == "queued",
+    ~exists().where(
+        DependencyRecord.job_key == JobRecord.key,
+        DependencyRecord.required_key == _OTHER.key,
+        _OTHER.state.in_(("queued", "running")),
+    ),
+)
+"""Queued, and waiting for no other job."""
+
 _COLUMNS = (JobRecord.key, JobRecord.canonical, JobRecord.state, JobRecord.attempts, JobRecord.position)
 
 
@@ -42,8 +55,10 @@ class Queue(Database):
     """The part of the store that hands out jobs."""
 
     def add_jobs(self, jobs: Iterable[Job]) -> int:
-        """Queues the jobs that are not in the database yet; returns how many. Known jobs stay untouched."""
-        by_key = {job.key: job for job in jobs}
+        """Queues the jobs that are not in the database yet, and before them those whose networks they start from;
+        returns how many. Known jobs stay untouched."""
+        by_key = {job.key: job for job in with_required(jobs)}
+        links = _links(by_key.values())
         with self.exclusive() as connection:
             now = self.now(connection)
             for chunk in chunks(by_key):
@@ -56,12 +71,21 @@ class Queue(Database):
             ]
             if rows:
                 connection.execute(insert(JobRecord), rows)
+            # Also for known jobs: those that came by an import have none yet.
+            for chunk in chunks({job for job, _ in links}):
+                known = select(DependencyRecord.job_key, DependencyRecord.required_key)
+                links -= {tuple(row) for row in connection.execute(known.where(DependencyRecord.job_key.in_(chunk)))}
+            if links:
+                connection.execute(
+                    insert(DependencyRecord), [{"job_key": job, "required_key": other} for job, other in sorted(links)]
+                )
         return len(rows)
 
     def claim(self, keys: Sequence[str] | None, worker: str, lease_seconds: float, *, retry_limit: int) -> Claim | None:
         """Takes the first job that is free: queued, or running with a lease that has run out.
 
         keys: the jobs to choose from, in order of preference; None is every job, in the order of adding.
+        A job that starts from another's networks waits until that one has ended, well or not.
         worker: a name no other worker has. retry_limit: attempts a job gets in all; a job that has had them
         becomes 'failed' and is passed over. Returns None when nothing is free.
         """
@@ -130,6 +154,11 @@ class Queue(Database):
             return sum(connection.execute(statement.where(JobRecord.key.in_(c))).rowcount for c in chunks(keys))
 
 
+def _links(jobs: Iterable[Job]) -> set[tuple[str, ...]]:
+    """(key, key of a job that it starts from)."""
+    return {(job.key, other.key) for job in jobs for other in required_jobs(job).values()}
+
+
 def next_position(connection: Connection) -> int:
     """The place in the queue behind all others."""
     return connection.execute(select(func.coalesce(func.max(JobRecord.position), 0))).scalar_one() + 1
@@ -148,7 +177,7 @@ def _first_free(connection: Connection, keys: Sequence[str] | None, now: datetim
     """
     free = _fetch(connection, JobRecord.state == "running", JobRecord.lease_until <= now)
     if keys is None:
-        free += _fetch(connection, JobRecord.state == "queued", limit=1)
+        free += _fetch(connection, *_READY, limit=1)
         return min(free, key=lambda job: job.position, default=None)
     queued = _queued_keys(connection, keys)
     order = {key: place for place, key in enumerate(keys)}
@@ -160,7 +189,7 @@ def _first_free(connection: Connection, keys: Sequence[str] | None, now: datetim
 
 def _queued_keys(connection: Connection, keys: Sequence[str]) -> list[str]:
     """Keys of queued jobs, the first of `keys` among them if it is queued."""
-    queued = select(JobRecord.key).where(JobRecord.state == "queued")
+    queued = select(JobRecord.key).where(*_READY)
     few = list(connection.execute(queued.limit(_FEW)).scalars())
     if len(few) < _FEW:
         return few

@@ -163,6 +163,16 @@ class FailureView(NamedTuple):
     log_path: str | None
 
 
+class Condition(NamedTuple):
+    """What a cell of a table is of, as far as it can be told without resolving its jobs."""
+
+    scale: str
+    method: str
+    dataset: str
+    noise: str
+    rate: float | None
+
+
 class ResultView(NamedTuple):
     """A job with the numbers of its newest finished run."""
 

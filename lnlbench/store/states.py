@@ -9,5 +9,5 @@ RunStatus = Literal["running", "done", "diverged", "failed", "interrupted", "los
 JOB_STATES: tuple[JobState, ...] = ("queued", "running", "done", "diverged", "failed", "stopped")
 FINISHED: tuple[RunStatus, ...] = ("done", "diverged")
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 HEAD = REVISIONS[-1]

@@ -56,8 +56,8 @@ def test_a_database_of_a_past_schema_is_upgraded_with_its_data(dump, tmp_path):
 
 
 def test_an_older_schema_is_refused_without_leave_to_migrate(store, monkeypatch):
-    monkeypatch.setattr(schema, "HEAD", "0002")
-    with pytest.raises(schema.StoreError, match="older schema 0001"):
+    monkeypatch.setattr(schema, "HEAD", "9999")
+    with pytest.raises(schema.StoreError, match="older schema 0002"):
         open_store(store.url, migrate=False)
 
 

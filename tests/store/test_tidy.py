@@ -10,7 +10,7 @@ from lnlbench.store.rows import RunProvenance
 
 @pytest.fixture
 def filled(store, jobs, do):
-    made = [*jobs(3), *jobs(1, method="sanm(gce)", scale="desk")]
+    made = [*jobs(3), *jobs(1, method="sanm(ce)", scale="desk")]
     store.add_jobs(made)
     for i, status in ((0, "done"), (1, "diverged"), (3, "done"), (2, "failed")):
         uid = do(store, status, keys=[made[i].key])
