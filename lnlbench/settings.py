@@ -52,7 +52,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         hints = _hints(type(self))  # type: ignore[arg-type]
-        for field in dataclasses.fields(self):
+        for field in _fields(type(self)):  # type: ignore[arg-type]
             value = _conform(getattr(self, field.name), hints[field.name], self._where(field.name))
             _check_range(value, field.metadata, self._where(field.name))
             object.__setattr__(self, field.name, value)
@@ -64,7 +64,7 @@ class Settings:
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Names of the fields, in order."""
-        return tuple(field.name for field in dataclasses.fields(cls))
+        return tuple(field.name for field in _fields(cls))  # type: ignore[arg-type]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -74,10 +74,11 @@ class Settings:
         """
         if not isinstance(values, Mapping):
             raise InvalidSetting(f"{cls.kind}: expected names with values, got {values!r}.")
+        known = cls.names()
         for name in values:
-            if name not in cls.names():
-                raise unknown_name(cls.kind, name, cls.names())
-        for field in dataclasses.fields(cls):
+            if name not in known:
+                raise unknown_name(cls.kind, name, known)
+        for field in _fields(cls):  # type: ignore[arg-type]
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if required and field.name not in values:
                 raise InvalidSetting(f"{cls._where(field.name)} is missing: {field.metadata.get('doc', '')}")
@@ -94,7 +95,7 @@ class Settings:
     def canonical(self) -> dict[str, Any]:
         """Plain data for hashing and storing: `to_dict` without the fields that stand at their `omit` value."""
         out = {}
-        for field in dataclasses.fields(self):
+        for field in _fields(type(self)):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if field.metadata.get("omit", _ALWAYS) is not _ALWAYS and value == field.metadata["omit"]:
                 continue
@@ -121,9 +122,21 @@ class Settings:
         return rows
 
 
+# A plan of all suites makes ten thousands of settings, and asking Python for a class's fields or the parts of a type
+# took half of its time.
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
+
+
+@cache
+def _fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls)
+
+
+@cache
+def _shape(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(hint), get_args(hint)
 
 
 def type_name(hint: Any) -> str:
@@ -159,7 +172,7 @@ def _conform(value: Any, hint: Any, where: str) -> Any:
 
 
 def _try(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
-    origin, args = get_origin(hint), get_args(hint)
+    origin, args = _shape(hint)
     if hint is Any:
         return True, value
     if origin in (Union, types.UnionType):
