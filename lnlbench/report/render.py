@@ -1,4 +1,4 @@
-"""One table, five formats: the door to the renderers."""
+"""One table, six formats: the door to the renderers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 from lnlbench.errors import unknown_name
 from lnlbench.report.cells import Table
 
-Format = Literal["table", "latex", "markdown", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("table", "latex", "markdown", "csv", "json")
+Format = Literal["table", "latex", "markdown", "csv", "json", "html"]
+FORMATS: tuple[Format, ...] = ("table", "latex", "markdown", "csv", "json", "html")
 
 
 def render(table: Table, format: str = "table", *, width: int = 120) -> str:
@@ -36,4 +36,8 @@ def render(table: Table, format: str = "table", *, width: int = 120) -> str:
         from lnlbench.report import json_
 
         return json_.render(table)
+    if format == "html":
+        from lnlbench.report import html
+
+        return html.render(table)
     raise unknown_name("format", format, FORMATS)
