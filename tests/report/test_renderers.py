@@ -201,7 +201,7 @@ def test_json_names_the_job_behind_every_value(plan, full):
 def test_an_unknown_format_gets_the_nearest_name(hostile):
     with pytest.raises(UnknownName, match="latex"):
         render(hostile, "latx")
-    assert set(FORMATS) == {"table", "latex", "markdown", "csv", "json"}
+    assert set(FORMATS) == {"table", "latex", "markdown", "csv", "json", "html"}
 
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
