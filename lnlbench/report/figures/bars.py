@@ -82,7 +82,8 @@ def draw_groups(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[Bar]
             )
             error = bar.error or 0.0
             if error:
-                axes.errorbar(place, bar.height, error, ecolor="black", elinewidth=0.7, capsize=1.5, capthick=0.7)
+                cap = 1.5 if inches >= _TEXT_INCHES else 0.8
+                axes.errorbar(place, bar.height, error, ecolor="black", elinewidth=0.7, capsize=cap, capthick=0.7)
             if inches >= _TEXT_INCHES:
                 end = bar.height - error if bar.height < 0 else bar.height + error
                 _note(axes, place, end, bar.text, "black", upright=inches < _FLAT_INCHES, below=bar.height < 0)
@@ -113,7 +114,7 @@ def _note(axes: Axes, x: float, y: float, text: str, colour: str, *, upright: bo
         rotation=90 if upright else 0,
         ha="center",
         va="top" if below else "bottom",
-        fontsize=style.SMALL - 0.5,
+        fontsize=style.NORMAL if text == DASH else style.SMALL - 0.5,
         color=colour,
     )
 

@@ -48,6 +48,10 @@ _KINDS = (
     Kind("curves", "test accuracy by epoch", "epochs", f"{_HERE}.curves:curves"),
     Kind("auc-curves", "AUC of noisy-sample detection by epoch", "epochs", f"{_HERE}.curves:auc_curves"),
     Kind("memorisation", "wrong labels learned, by epoch", "epochs", f"{_HERE}.curves:memorisation"),
+    Kind("scores", "clean scores of right and of wrong labels", "noisy runs", f"{_HERE}.scores:scores"),
+    Kind("roc", "ROC curves of noisy-sample detection", "noisy runs", f"{_HERE}.scores:roc"),
+    Kind("weights", "learned weight against loss", "meta-weighting", f"{_HERE}.weights:weights"),
+    Kind("noise", "transition matrices of the noises", "no results", f"{_HERE}.noise:noise", of_results=False),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

@@ -46,7 +46,7 @@ def _lines(material: Material, wanted: Wanted, number: int) -> Drawing:
         panel.set_xlabel(style.literal(wanted.x_label or "x"))
         _ticks(panel, sorted({x for rows in series.values() for x, _ in rows}))
     _y_label(axes, table)
-    style.legend(figure, [(entries[name], name) for name in series if name in entries])
+    style.legend(figure, [(handle, _with_daggers(name, table, series[name])) for name, handle in entries.items()])
     return Drawing(
         material.name("lines", *([number + 1] if number else [])),
         "lines",
@@ -115,6 +115,11 @@ def _series(material: Material) -> dict[str, list[tuple[float, int]]]:
             if row.x is not None:
                 found.setdefault(name, []).append((row.x, i))
     return {name: sorted(points) for name, points in found.items()}
+
+
+def _with_daggers(name: str, table: Table, points: Sequence[tuple[float, int]]) -> str:
+    daggers = sorted({table.rows[i].dagger for _, i in points} - {""})
+    return " ".join([name, *daggers])
 
 
 def _measured_columns(table: Table) -> list[int]:

@@ -7,8 +7,10 @@ neither a matplotlibrc nor another thread moves a figure. pyplot is not used.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import wrap
 from threading import RLock
 from typing import Any, NamedTuple
 
@@ -28,7 +30,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette without its yellow, which is lost on white paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)), (0, (7, 1.5)))
-HATCHES = ("", "/////", ".....", "xxxxx", "-----", "\\\\\\\\\\", "+++++", "ooo")
+HATCHES = ("", "////", "..", "xxx", "---", "\\\\\\\\", "+++", "|||")
 GREY = "#666666"
 
 _STYLE: dict[str, Any] = {
@@ -97,7 +99,9 @@ def look(number: int) -> Look:
 def style() -> Iterator[None]:
     """matplotlib's defaults with our style, for as long as the block runs; other threads' figures wait."""
     ours: dict[Any, Any] = {n: value for n, value in matplotlib.rcParamsDefault.items() if not n.startswith("backend")}
-    with _LOCK, matplotlib.rc_context(ours | _STYLE):
+    with _LOCK, matplotlib.rc_context(ours | _STYLE), warnings.catch_warnings():
+        # A label may hold characters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
@@ -120,9 +124,10 @@ def panels(
 
 
 def title(axes: Axes, text: str, characters: int = 34) -> None:
-    """A panel's title, broken after its comma where it would be too wide."""
-    plain = literal(text, 90)
-    axes.set_title(plain.replace(", ", ",\n", 1) if len(plain) > characters else plain)
+    """A panel's title, broken where it would be wider than `characters`: after its comma, else between words."""
+    plain = literal(text, 2 * characters)
+    parts = plain.replace(", ", ",\n", 1).split("\n") if len(plain) > characters else [plain]
+    axes.set_title("\n".join(line for part in parts for line in wrap(part, characters)))
 
 
 def legend(figure: Figure, entries: Sequence[tuple[Artist, str]], characters: int = 60) -> None:
@@ -134,7 +139,12 @@ def legend(figure: Figure, entries: Sequence[tuple[Artist, str]], characters: in
     columns = math.ceil(len(labels) / math.ceil(len(labels) / columns))
     figure.set_size_inches(width, height + 0.13 * math.ceil(len(labels) / columns))
     drawn = figure.legend(
-        [handle for handle, _ in entries], ["x"] * len(labels), loc="outside lower center", ncols=columns
+        [handle for handle, _ in entries],
+        ["x"] * len(labels),
+        loc="outside lower center",
+        ncols=columns,
+        borderpad=0,
+        borderaxespad=0.2,
     )
     # Set afterwards: matplotlib leaves out labels that begin with an underscore.
     for text, label in zip(drawn.get_texts(), labels, strict=True):
