@@ -1,6 +1,7 @@
 """Tables in LaTeX: booktabs and multirow, compiles as printed with a stock TeX Live.
 
-The text is a table environment to \\input or paste; `document` wraps it into a file that compiles by itself.
+The text is a table environment (turned, or several, where the table is wide) to \\input or paste; `document` wraps
+it into a file that compiles by itself.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from lnlbench.report.cells import Row, Table
+from lnlbench.report.latex_fit import Fit, Size, fit
 from lnlbench.report.numbers import has_headings, headings, printed_lines
 
-PACKAGES = ("booktabs", "multirow", "graphicx")
+PACKAGES = ("booktabs", "multirow", "graphicx", "rotating")
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -62,32 +64,61 @@ _ACCENTS = tuple("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u
 
 
 def render(table: Table) -> str:
-    """A table environment, with the packages it needs in its first line."""
-    lines = [
-        f"% lnlbench, {escape(table.name)}, {table.scale} scale; needs \\usepackage{{{','.join(PACKAGES)}}}",
-        r"\begin{table}[t]",
-        r"\centering",
-        rf"\caption{{{escape(table.caption)}}}",
-        rf"\label{{tab:{_identifier(table.name)}-{table.scale}}}",
-        # Shrinks a table that is too wide and leaves any other as it is.
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{'ll' if has_headings(table) else 'l'}{'c' * len(headings(table))}}}",
-        r"\toprule",
-        *_head(table),
-        r"\midrule",
-        *_body(table),
-        r"\bottomrule",
-        r"\end{tabular}}",
-        *_notes(table.notes),
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    """A table environment, with the packages it needs in its first line; several where one would be too small."""
+    way = fit(_size(table))
+    packages = ",".join(PACKAGES if way.sideways else PACKAGES[:-1])
+    start = f"% lnlbench, {escape(table.name)}, {table.scale} scale; needs \\usepackage{{{packages}}}"
+    return "\n".join([start, *chain.from_iterable(_part(table, way, i) for i in range(len(way.parts)))]) + "\n"
 
 
-def document(table: Table) -> str:
-    """A whole file around the table."""
+def document(*tables: Table) -> str:
+    """A whole file around tables."""
     head = "\n".join(rf"\usepackage{{{name}}}" for name in PACKAGES)
-    return f"\\documentclass{{article}}\n{head}\n\\begin{{document}}\n{render(table)}\\end{{document}}\n"
+    body = "\\clearpage\n".join(map(render, tables))
+    return f"\\documentclass{{article}}\n{head}\n\\begin{{document}}\n{body}\\end{{document}}\n"
+
+
+def _size(table: Table) -> Size:
+    heads = headings(table)
+    lines = [line for row in table.rows for line in printed_lines(table, row)]
+    texts = [[label for _, label in heads], *([text for text, _ in line.all(table)] for line in lines)]
+    label = max(len(row.label) + len(row.dagger) for row in table.rows)
+    heading = 2 + max(len(line.heading) for line in lines) if has_headings(table) else 0
+    return Size(
+        groups=[group for group, _ in heads],
+        front=label + heading,
+        columns=[max(map(len, column)) for column in zip(*texts, strict=True)],
+        lines=3 + len(lines) + 0.5 * len(table.rows) * has_headings(table),
+        caption=len(table.caption),
+        notes=[len(note) for note in table.notes],
+    )
+
+
+def _part(table: Table, way: Fit, i: int) -> Iterator[str]:
+    start, stop = way.parts[i]
+    environment, high = ("sidewaystable", r"\textwidth") if way.sideways else ("table", r"\textheight")
+    yield rf"\begin{{{environment}}}" + ("" if way.sideways else "[t]")
+    yield r"\centering"
+    if i:
+        yield r"\addtocounter{table}{-1}"
+        yield rf"\caption{{{escape(table.title)}, continued.}}"
+    else:
+        yield rf"\caption{{{escape(table.caption)}}}"
+        yield rf"\label{{tab:{_identifier(table.name)}-{table.scale}}}"
+    # Shrinks a table that is too wide or too high and leaves any other as it is.
+    most = f"{way.shares[i]:g}{high}"
+    yield rf"\resizebox*{{!}}{{\ifdim\totalheight>{most} {most}\else\totalheight\fi}}{{%"
+    yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+    yield rf"\begin{{tabular}}{{{'ll' if has_headings(table) else 'l'}{'c' * (stop - start)}}}"
+    yield r"\toprule"
+    yield from _head(table, start, stop)
+    yield r"\midrule"
+    yield from _body(table, start, stop)
+    yield r"\bottomrule"
+    yield r"\end{tabular}}}"
+    if stop == way.parts[-1][1]:
+        yield from _notes(table.notes)
+    yield rf"\end{{{environment}}}"
 
 
 def escape(text: str) -> str:
@@ -112,10 +143,10 @@ def _identifier(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]+", "-", name)
 
 
-def _head(table: Table) -> Iterator[str]:
+def _head(table: Table, start: int, stop: int) -> Iterator[str]:
     first = 3 if has_headings(table) else 2
     spans, rules = [], []
-    for group, members in groupby(headings(table), key=lambda heading: heading[0]):
+    for group, members in groupby(headings(table)[start:stop], key=lambda heading: heading[0]):
         labels = [label for _, label in members]
         if group:
             spans.append(rf"\multicolumn{{{len(labels)}}}{{c}}{{{escape(group)}}}")
@@ -126,27 +157,27 @@ def _head(table: Table) -> Iterator[str]:
     empty = " &" if has_headings(table) else ""
     yield rf"\multirow{{2}}{{*}}{{Method}}{empty} & {' & '.join(spans)} \\"
     yield " ".join(rules)
-    labels = [escape(label) if group else "" for group, label in headings(table)]
+    labels = [escape(label) if group else "" for group, label in headings(table)[start:stop]]
     yield f"{empty} & {' & '.join(labels)} \\\\".lstrip()
 
 
-def _body(table: Table) -> Iterator[str]:
+def _body(table: Table, start: int, stop: int) -> Iterator[str]:
     for i, row in enumerate(table.rows):
         if i and row.group != table.rows[i - 1].group:
             yield r"\midrule"
         elif i and has_headings(table):
             yield r"\addlinespace"
-        yield from _row(table, row)
+        yield from _row(table, row, start, stop)
 
 
-def _row(table: Table, row: Row) -> Iterator[str]:
+def _row(table: Table, row: Row, start: int, stop: int) -> Iterator[str]:
     label = escape(row.label) + escape(row.dagger)
     printed = list(printed_lines(table, row))
     for i, line in enumerate(printed):
-        start = "" if i else rf"\multirow{{{len(printed)}}}{{*}}{{{label}}}" if len(printed) > 1 else label
-        cells = [_cell(text, bold) for text, bold in line.all(table)]
+        first = "" if i else rf"\multirow{{{len(printed)}}}{{*}}{{{label}}}" if len(printed) > 1 else label
+        cells = [_cell(text, bold) for text, bold in line.all(table)[start:stop]]
         middle = [escape(line.heading)] if has_headings(table) else []
-        yield " & ".join([start, *middle, *cells]).lstrip() + r" \\"
+        yield " & ".join([first, *middle, *cells]).lstrip() + r" \\"
 
 
 def _cell(text: str, bold: bool) -> str:

@@ -6,7 +6,9 @@ SciPy is imported when the first test is made: its import takes longer than a wh
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, get_args
 
 from lnlbench.report.statistics import summarise
@@ -61,7 +63,8 @@ def _welch(ours: Mapping[int, float], theirs: Mapping[int, float], alpha: float)
         return "no spread over seeds"
     from scipy.stats import ttest_ind
 
-    return _comparison(ttest_ind(a, b, equal_var=False), a, b, alpha)
+    with _quiet():
+        return _comparison(ttest_ind(a, b, equal_var=False), a, b, alpha)
 
 
 def _paired(ours: Mapping[int, float], theirs: Mapping[int, float], alpha: float) -> Comparison | str:
@@ -73,7 +76,16 @@ def _paired(ours: Mapping[int, float], theirs: Mapping[int, float], alpha: float
         return "no spread over seeds"
     from scipy.stats import ttest_rel
 
-    return _comparison(ttest_rel(a, b), a, b, alpha)
+    with _quiet():
+        return _comparison(ttest_rel(a, b), a, b, alpha)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # SciPy warns of a sample without spread, which one of the two may well have.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def _equal(values: Sequence[float]) -> bool:
