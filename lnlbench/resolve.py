@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from lnlbench.errors import InvalidSetting, unknown_name
@@ -120,10 +121,11 @@ def resolve_hyperparameters(
         mine, theirs = _split(expression, cls, values)
         own.update(mine)
         for_host.append(theirs)
-    from_table = _table(expression, dataset, noise, cls.from_dict({**_defaults(cls), **own}).to_dict())
+    defaults = _defaults(cls)  # type: ignore[arg-type]
+    from_table = _table(expression, dataset, noise, cls.from_dict({**defaults, **own}).to_dict())
     table_host = {name.removeprefix("host."): v for name, v in from_table.items() if name.startswith("host.")}
     table_own = {name: v for name, v in from_table.items() if name in cls.names()}
-    resolved = cls.from_dict({**_defaults(cls), **table_own, **own}).canonical()
+    resolved = cls.from_dict({**defaults, **table_own, **own}).canonical()
     if expression.host:
         resolved["host"] = resolve_hyperparameters(expression.host, dataset, noise, [table_host, *for_host])
     return resolved
@@ -279,7 +281,8 @@ def _split(expression: Expression, cls: type[Hyperparameters], values: Values) -
     return own, theirs
 
 
-def _defaults(cls: type[Hyperparameters]) -> dict[str, Any]:
+@cache
+def _defaults(cls: Any) -> Values:
     return {row["name"]: row["default"] for row in cls.describe()}
 
 

@@ -53,8 +53,9 @@ class Settings:
     def __post_init__(self) -> None:
         hints = _hints(type(self))  # type: ignore[arg-type]
         for field in _fields(type(self)):  # type: ignore[arg-type]
-            value = _conform(getattr(self, field.name), hints[field.name], self._where(field.name))
-            _check_range(value, field.metadata, self._where(field.name))
+            where = self._where(field.name)
+            value = _conform(getattr(self, field.name), hints[field.name], where)
+            _check_range(value, field.metadata, where)
             object.__setattr__(self, field.name, value)
 
     @classmethod
@@ -172,9 +173,13 @@ def _conform(value: Any, hint: Any, where: str) -> Any:
 
 
 def _try(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
-    origin, args = _shape(hint)
     if hint is Any:
         return True, value
+    if hint is float:
+        return _number(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool), value
+    origin, args = _shape(hint)
     if origin in (Union, types.UnionType):
         for arg in sorted(args, key=lambda a: 0 if type(value) is a else 1):
             ok, result = _try(value, arg, where)
@@ -200,10 +205,6 @@ def _try(value: Any, hint: Any, where: str) -> tuple[bool, Any]:
         if isinstance(value, hint):
             return True, value
         return (True, hint.from_dict(value)) if isinstance(value, Mapping) else (False, None)
-    if hint is float:
-        return _number(value)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool), value
     return isinstance(value, hint), value
 
 

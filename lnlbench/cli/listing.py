@@ -50,22 +50,22 @@ def list_methods(plugin: PluginOption = None, as_json: JsonOption = False) -> No
 @app.command("suites")
 def list_suites(as_json: JsonOption = False) -> None:
     """Every suite with how much of it lnlbench can run, and its jobs by scale."""
-    from lnlbench.suite import load_suite, suite_names
+    from lnlbench.suite import every_suite
 
-    rows: list[dict[str, Any]] = []
-    for name in suite_names():
-        suite = load_suite(name)
-        planned = suite.plan().rows
-        rows.append(
-            {
-                "name": name,
-                "title": suite.title,
-                "source": suite.layouts[suite.default_scale].source,
-                "rows": len(planned),
-                "implemented": sum(row.implemented for row in planned),
-                "jobs": {scale: suite.job_count(scale) for scale in suite.scales},
-            }
-        )
+    suites, broken = every_suite()
+    for error in broken:
+        typer.echo(f"caution: {error}", err=True)
+    rows: list[dict[str, Any]] = [
+        {
+            "name": suite.name,
+            "title": suite.title,
+            "source": suite.layouts[suite.default_scale].source,
+            "rows": len(suite.layouts[suite.default_scale].rows),
+            "implemented": suite.rows_there(suite.default_scale),
+            "jobs": {scale: suite.job_count(scale) for scale in suite.scales},
+        }
+        for suite in suites
+    ]
     if as_json:
         print_json(rows)
         return

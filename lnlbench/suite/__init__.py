@@ -5,7 +5,7 @@
 
 from lnlbench.suite.layout import Figure, Layout, Stat
 from lnlbench.suite.plan import Plan, PlannedCell, PlannedColumn, PlannedRow
-from lnlbench.suite.suite import Suite, adhoc_plan, load_recipe, load_suite, recipe_names, suite_names
+from lnlbench.suite.suite import Suite, adhoc_plan, every_suite, load_recipe, load_suite, recipe_names, suite_names
 
 __all__ = [
     "Figure",
@@ -17,6 +17,7 @@ __all__ = [
     "Stat",
     "Suite",
     "adhoc_plan",
+    "every_suite",
     "load_recipe",
     "load_suite",
     "recipe_names",

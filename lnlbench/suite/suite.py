@@ -110,6 +110,18 @@ def load_suite(name_or_path: str | Path) -> Suite:
     return _read_suite(files[text])
 
 
+def every_suite() -> tuple[list[Suite], list[LnlbenchError]]:
+    """All suites that can be read, and why the others cannot: one broken file must not hide the rest."""
+    suites: list[Suite] = []
+    broken: list[LnlbenchError] = []
+    for name in suite_names():
+        try:
+            suites.append(load_suite(name))
+        except LnlbenchError as error:
+            broken.append(error)
+    return suites, broken
+
+
 def adhoc_plan(
     method: Sequence[str],
     dataset: Sequence[str],
