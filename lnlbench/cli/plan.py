@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lnlbench.cli import common, selection
+from lnlbench.cli import common, plan_all, selection
 from lnlbench.cli.printing import counted
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plan(
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     url = common.database_url(db)
     if suite is None and not method:
-        _all_suites(url, as_json)
+        plan_all.all_suites(url, picked.checked_scale(), as_json)
         return
     planned = picked.plan()
     planned.check()
@@ -66,7 +66,7 @@ def states_of(planned: Plan, url: str) -> dict[str, str]:
         return {}
     store = open_store(url, create=False)
     try:
-        return {view.key: view.state for view in store.jobs([job.key for job in planned.jobs])}
+        return {view.key: view.state for view in store.jobs([job.key for job in planned.work])}
     finally:
         store.close()
 
@@ -190,31 +190,3 @@ def _plain(planned: Plan, states: Mapping[str, str], costs: Mapping[str, Cost]) 
         "missing_rows": [row.method for row in planned.missing_rows],
         "seconds": sum(cost.seconds for cost in costs.values()) if costs else None,
     }
-
-
-def _all_suites(url: str, as_json: bool) -> None:
-    """How many jobs each suite has at each scale, how many are done, and how many are distinct over all."""
-    from rich.table import Table
-
-    from lnlbench.suite import load_suite, suite_names
-
-    rows, distinct = [], {}
-    for name in suite_names():
-        suite = load_suite(name)
-        for scale in suite.scales:
-            planned = suite.plan(scale)
-            states = states_of(planned, url)
-            done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
-            rows.append({"suite": name, "scale": scale, "jobs": len(planned.jobs), "done": done})
-            distinct.update({job.key: scale for job in planned.jobs})
-    if as_json:
-        common.print_json({"suites": rows, "distinct_jobs": len(distinct)})
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("Suite", "Scale", "Jobs", "Done"):
-        table.add_column(name, justify="right" if name in ("Jobs", "Done") else "left")
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    out = common.console()
-    out.print(table)
-    out.print(f"{len(distinct)} distinct jobs: a job that several tables share is run once.", markup=False)

@@ -50,6 +50,9 @@ def run(
     ] = True,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed jobs again.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Run finished jobs once more; old runs stay.")] = False,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep each job's trained networks, for `lnlbench plot --job`.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on where it takes long.")] = False,
     as_json: common.JsonOption = False,
@@ -69,19 +72,19 @@ def run(
         rows = ", ".join(row.method for row in plan.missing_rows)
         raise LnlbenchError(f"no job to run: lnlbench does not have {rows} yet.", "Run: lnlbench list methods")
     folder = common.data_dir(data_dir)
-    _check_data(plan.jobs, folder)
+    _check_data(plan.work, folder)
 
     from lnlbench.execution.local import LocalEngine, slots
     from lnlbench.execution.protocol import WorkerConfig
     from lnlbench.store import open_store
 
-    places = slots(device, workers, jobs_per_gpu, len(plan.jobs))
+    places = slots(device, workers, jobs_per_gpu, len(plan.work))
     if plan.scale == "paper" and not places[0].device.startswith("cuda") and not yes:
         _refuse_slow(_unfinished(plan, url, rerun=rerun), precision)
     store = open_store(url)
     try:
-        todo = _queue(store, plan.jobs, retry_failed=retry_failed, rerun=rerun)
-        keys = tuple(job.key for job in plan.jobs)
+        todo = _queue(store, plan, retry_failed=retry_failed, rerun=rerun)
+        keys = tuple(job.key for job in plan.work)
         config = WorkerConfig(
             name="",
             database=_for_workers(url),
@@ -92,6 +95,7 @@ def run(
             retry_limit=attempts,
             checkpoint_minutes=checkpoint_minutes,
             resume=resume,
+            keep_models=keep_models,
             plugins=picked.plugins,
         )
         summary = _work(store, plan, todo, LocalEngine(store, config, places))
@@ -114,17 +118,18 @@ def _check_data(jobs: Sequence[Job], folder: Path) -> None:
             raise info.absence(folder)
 
 
-def _queue(store: Store, jobs: Sequence[Job], *, retry_failed: bool, rerun: bool) -> list[Job]:
-    """Puts the jobs into the store; returns those that are not finished."""
-    keys = [job.key for job in jobs]
-    store.add_jobs(jobs)
+def _queue(store: Store, plan: Plan, *, retry_failed: bool, rerun: bool) -> list[Job]:
+    """Puts the jobs and those that they start from into the store; returns those that are not finished."""
+    keys = [job.key for job in plan.work]
+    store.add_jobs(plan.work)
     if rerun:
-        store.requeue(keys, states=("done", "diverged", "failed", "stopped"))
+        # What they start from stays as it is.
+        store.requeue([job.key for job in plan.jobs], states=("done", "diverged", "failed", "stopped"))
     elif retry_failed:
         store.requeue_failed(keys)
     open_states = {"queued", "running"}
     open_keys = {view.key for view in store.jobs(keys) if view.state in open_states}
-    return [job for job in jobs if job.key in open_keys]
+    return [job for job in plan.work if job.key in open_keys]
 
 
 def _unfinished(plan: Plan, url: str, *, rerun: bool) -> list[Job]:
@@ -133,7 +138,7 @@ def _unfinished(plan: Plan, url: str, *, rerun: bool) -> list[Job]:
 
     finished = () if rerun else ("done", "diverged")
     states = states_of(plan, url)
-    return [job for job in plan.jobs if states.get(job.key) not in finished]
+    return [job for job in plan.work if states.get(job.key) not in finished]
 
 
 def _refuse_slow(todo: Sequence[Job], precision: str) -> None:
@@ -160,7 +165,7 @@ def _work(store: Store, plan: Plan, todo: Sequence[Job], engine: Any) -> Summary
         from lnlbench.execution.local import Summary
 
         return Summary()
-    with Progress(len(plan.jobs), len(plan.jobs) - len(todo)) as progress:
+    with Progress(len(plan.work), len(plan.work) - len(todo)) as progress:
         engine.on_event = progress.hear
         summary: Summary = engine.run()
     return summary
@@ -186,7 +191,7 @@ def _choice(picked: Chosen, plan: Plan, where: str) -> str:
 
 def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, where: str, as_json: bool) -> None:
     """Says how it ended and what to do next, and sets the exit code. where: the option --db."""
-    counts = store.counts([job.key for job in plan.jobs])
+    counts = store.counts([job.key for job in plan.work])
     if as_json:
         common.print_json(
             {
@@ -203,7 +208,7 @@ def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, where:
         out = common.console()
         ran = summary.done + summary.diverged
         out.print(
-            f"{counts['done'] + counts['diverged']} of {len(plan.jobs)} jobs done"
+            f"{counts['done'] + counts['diverged']} of {len(plan.work)} jobs done"
             f" ({ran} now, {common.duration(summary.seconds)})"
             + (f", {counts['diverged']} of them diverged" if counts["diverged"] else "")
             + (f", {counts['failed']} failed" if counts["failed"] else "")
@@ -230,7 +235,7 @@ def _list_jobs(plan: Plan, url: str, as_json: bool) -> None:
     from lnlbench.cli.plan import states_of
 
     states = states_of(plan, url)
-    rows = [{"key": job.key, "job": job.label(), "state": states.get(job.key, "new")} for job in plan.jobs]
+    rows = [{"key": job.key, "job": job.label(), "state": states.get(job.key, "new")} for job in plan.work]
     if as_json:
         common.print_json(rows)
         return

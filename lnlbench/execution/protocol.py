@@ -14,7 +14,8 @@ from typing import Any, Literal
 @dataclass(frozen=True)
 class WorkerConfig:
     """Everything a worker needs. keys: the jobs it may take, in order. lease_seconds: how long a job is held
-    without a sign of life. retry_limit: attempts a job gets. resume: go on from checkpoints."""
+    without a sign of life. retry_limit: attempts a job gets. resume: go on from checkpoints. keep_models: keep the
+    trained method of every job; those that other jobs start from are kept all the same."""
 
     name: str
     database: str
@@ -28,6 +29,7 @@ class WorkerConfig:
     lease_seconds: float = 120.0
     checkpoint_minutes: float = 1.0
     resume: bool = True
+    keep_models: bool = False
     plugins: tuple[str, ...] = ()
 
     def to_line(self) -> str:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from lnlbench.errors import LnlbenchError, StoreError
 from lnlbench.execution import provenance
+from lnlbench.execution.models import Postponed, keep_model, required_networks
 from lnlbench.execution.protocol import Event, EventKind, WorkerConfig
 from lnlbench.store import Claim, EpochRow, LeaseLost, ResultRow, RunProvenance, Store, open_store
 
@@ -101,7 +102,7 @@ class Worker:
 
         try:
             outcome = self._train(claim, state)
-        except (Interrupted, KeyboardInterrupt):
+        except (Interrupted, KeyboardInterrupt, Postponed):
             if self._lost.is_set():
                 raise LeaseLost(claim.run_uid, "lost") from None
             self._finish(claim.run_uid, "interrupted")
@@ -120,6 +121,8 @@ class Worker:
                 retry=not final,
             )
             return "failed", {"state": job_state, "error": text}
+        if outcome.status == "done":
+            self._keep_model(claim, state["method"])
         result = outcome.result
         row = None if result is None else ResultRow(**asdict(result))
         job_state = self._finish(claim.run_uid, outcome.status, row, error=outcome.reason or None)
@@ -141,6 +144,7 @@ class Worker:
     def _train(self, claim: Claim, state: dict[str, Any]) -> Any:
         from lnlbench.training import checkpoint
         from lnlbench.training.data import prepare
+        from lnlbench.training.networks import with_networks
         from lnlbench.training.trainer import EpochRecord, train
 
         commit, dirty = provenance.git_state()
@@ -157,7 +161,8 @@ class Worker:
             log_path=str(log_path(Path(self.config.runs_dir), self.config.name)),
         )
         self.store.start_run(claim.run_uid, known)
-        data = prepare(claim.job, Path(self.config.data_dir))
+        networks = required_networks(claim.job, self.store, self.place.device)
+        data = with_networks(prepare(claim.job, Path(self.config.data_dir)), networks)
         self.store.start_run(claim.run_uid, RunProvenance(**data.provenance))
 
         def resumed(records: list[EpochRecord]) -> None:
@@ -194,9 +199,15 @@ class Worker:
             on_epoch=finished_epoch,
             on_resume=resumed,
             on_ready=ready,
+            on_built=lambda method: state.update(method=method),
             # Not a method of ours: from it a training method could reach the store.
             stop=_either(self._stop, self._lost),
         )
+
+    def _keep_model(self, claim: Claim, method: Any) -> None:
+        """Writes the trained method down where someone may want it: other jobs, or figures."""
+        if self.config.keep_models or self.store.is_required(claim.job_key):
+            keep_model(claim, method, Path(self.config.runs_dir), self.store)
 
     def _checkpoint_of(self, claim: Claim) -> Path:
         return Path(self.config.runs_dir) / "checkpoints" / claim.job_key[:2] / f"{claim.job_key}.pt"

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lnlbench.learning import masking
 from lnlbench.learning.mixtures import LossMixture
 from lnlbench.methods.base import Plugin
-from lnlbench.methods.spec import Hyperparameters, MethodSpec, Row, dataclass, setting
+from lnlbench.methods.spec import Hyperparameters, MethodSpec, Requires, Row, dataclass, setting
 from lnlbench.networks.base import Backbone, Output
 from lnlbench.networks.decoder import build_decoder
 
@@ -50,6 +50,11 @@ class Hyper(Hyperparameters):
     )
     keep_original: bool = setting(False, "hosts on given labels: train on the unpainted image too")
     ratio_source: Literal["clean", "random"] = setting("clean", "G of the mixture, or a uniform number (a control)")
+    mask_source: Literal["own", "pretrained"] = setting(
+        "own",
+        "network that shows where to paint: the one in training, or that of the finished host (Table 4)",
+        omit="own",
+    )
 
 
 # The views that the released script trains on, for hosts of the DivideMix family.
@@ -77,6 +82,7 @@ SPEC = MethodSpec(
     code="yuanpengtu/SANM",
     hyperparameters=Hyper,
     plugin=True,
+    requires=(Requires("mask_networks", given={"mask_source": "pretrained"}),),
     hosts=("ce", "coteaching", "dividemix"),
     table=(
         Row(given={"variant": "official"}, set={"activation": "squared", "views": "separate", "beta": 0.02}),
@@ -105,14 +111,27 @@ class SANM(Plugin):
         for net in self.nets if self.hp.smr else ():
             net.decoder = self.build(partial(build_decoder, net.map_shape(size), size, kind))
             net.trunk.register_forward_hook(partial(self.remember, net))
+        self.guides = nn.ModuleList(self.guide(name) for name in self.host.backbones() if self.frozen_masks)
         self.register_buffer("clean", torch.ones(len(self.nets), n, device=self.device))
         self.mixtures = nn.ModuleList(LossMixture(n, self.hp.loss_window) for _ in self.nets)
         warm_up = getattr(self.host.hp, "warmup_epochs", 10 if self.task.num_classes <= 10 else 20)
         self.start = warm_up if self.hp.start_epoch is None else self.hp.start_epoch
         self.active = False
 
+    @property
+    def frozen_masks(self) -> bool:
+        """Whether networks of a finished run show where to paint, in place of those in training."""
+        return bool(self.hp.mask_source == "pretrained")
+
+    def guide(self, name: str) -> Backbone:
+        """The host's network `name` as its finished run left it."""
+        net = self.network()
+        net.load_state_dict(self.task.need("mask_networks")[name])
+        return net.requires_grad_(False)
+
     def begin_epoch(self, epoch: int) -> None:
         """From `start` on: G, where the host has none of its own (Eq. 2 uses it)."""
+        self.guides.eval()
         self.active = epoch >= self.start
         if self.active and not self.host.lends_clean:
             for k, (net, mixture) in enumerate(zip(self.nets, self.mixtures, strict=True)):
@@ -165,6 +184,9 @@ class SANM(Plugin):
         peak_ratio, valley_ratio, moved = self.ratios(clean)
         if not hp.amg:
             return [images], moved
+        if self.frozen_masks:
+            net = self.guides[self.nets.index(net)]
+            seen = net.outputs(images)
         if hp.activation == "cam" and net.linear_head:
             maps = masking.class_activation_map(seen.fmap, net.head.weight, seen.logits.argmax(1))
         else:

@@ -9,11 +9,19 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple, Unpack
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, exists, func, select
 
 from lnlbench.errors import StoreError, UnknownName
 from lnlbench.store.database import Database
-from lnlbench.store.models import ArtifactRecord, Base, EpochRecord, JobRecord, ResultRecord, RunRecord
+from lnlbench.store.models import (
+    ArtifactRecord,
+    Base,
+    DependencyRecord,
+    EpochRecord,
+    JobRecord,
+    ResultRecord,
+    RunRecord,
+)
 from lnlbench.store.rows import ArtifactView, Condition, EpochRow, FailureView, JobView, ResultView, RunView
 from lnlbench.store.selection import Filters, chunks, selections
 from lnlbench.store.states import FINISHED, JOB_STATES, JobState
@@ -67,6 +75,12 @@ class Queries(Database):
         lines = [f"{v.key[: len(start) + 8]}  {v.method} {v.dataset} {v.noise_label} seed {v.seed}" for v in found[:10]]
         more = "\n..." if len(found) > 10 else ""
         raise UnknownName(f"{start!r} is the start of several jobs' keys:", "\n".join(lines) + more)
+
+    def is_required(self, key: str) -> bool:
+        """Whether some job starts from what the job `key` trains."""
+        statement = select(exists().where(DependencyRecord.required_key == key))
+        with self.read() as connection:
+            return bool(connection.execute(statement).scalar())
 
     def runs(self, job_key: str) -> list[RunView]:
         """All attempts at a job, oldest first."""

@@ -17,7 +17,7 @@ from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName, unknown_
 from lnlbench.job import Job, Noise, Optimizer, Recipe, Scale, Schedule
 from lnlbench.methods import registry
 from lnlbench.methods.registry import Expression
-from lnlbench.resolve import canonical_noise, merge, needs, resolve_job, split_settings
+from lnlbench.resolve import canonical_noise, merge, needs, resolve_job, split_settings, with_required
 from lnlbench.suite.layout import Layout, Row, ScaleRecipe, Stat, seed_list
 
 Values = Mapping[str, Any]
@@ -104,6 +104,11 @@ class Plan:
         ordered = (cell.jobs[i] for i in range(len(self.seeds)) for cell in self.cells if cell.jobs)
         return tuple({job.key: job for job in ordered}.values())
 
+    @cached_property
+    def work(self) -> tuple[Job, ...]:
+        """The jobs, each after those whose networks it starts from, which may be in no cell."""
+        return tuple(with_required(self.jobs))
+
     def check(self) -> None:
         """Whether every noise can be drawn on its data set and every network is there, before anything starts.
 
@@ -116,7 +121,7 @@ class Plan:
 
         for column in self.columns:
             check_noise(column.noise, column.dataset, dataset_info(column.dataset).classes)
-        for name in sorted({job.recipe.backbone for job in self.jobs} - BACKBONES.keys()):
+        for name in sorted({job.recipe.backbone for job in self.work} - BACKBONES.keys()):
             raise unknown_name("backbone", name, BACKBONES, "lnlbench list backbones")
 
 

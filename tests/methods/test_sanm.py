@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from lnlbench.job import Noise
 from lnlbench.learning import masking, mixtures
 from lnlbench.methods import dividemix, sanm
-from lnlbench.resolve import resolve_job
+from lnlbench.resolve import required_jobs, resolve_job
 
 N, C = 16, 4
 MEAN, STD = 0.4, 0.3  # of the rig's views
@@ -555,3 +555,51 @@ def test_the_paper_variant_leaves_the_hosts_own_constants():
     assert (found["mu"], found["delta"], found["beta"], found["views"]) == (0.2, 0.8, 1, "joint")
     assert found["host"]["lambda_u"] == 50
     assert found["host"]["extra_views"] == []
+
+
+# Masks of a finished run (Table 4)
+
+
+def test_masks_of_a_finished_run_lie_where_its_frozen_networks_look(rig, monkeypatch):
+    host = rig("dividemix", n=N, num_classes=C, size=16, seed=7)
+    finished = {name: net.state_dict() for name, net in host.method.backbones().items()}
+    run = rig(
+        "sanm(dividemix)",
+        n=N,
+        num_classes=C,
+        size=16,
+        granted={"mask_networks": finished},
+        mask_source="pretrained",
+        start_epoch=0,
+    )
+    method = run.method
+    assert len(method.nets) == len(method.guides) == 2
+    assert set(method.backbones()) == {f"host.{name}" for name in finished}, "guides are not trained"
+    method.begin_epoch(0)
+    assert not method.guides.training
+    looked = []
+    real = masking.class_activation_map
+    monkeypatch.setattr(masking, "class_activation_map", lambda *a: looked.append(a) or real(*a))
+    before = {name: value.clone() for name, value in method.guides.state_dict().items()}
+    for net, guide, trained in zip(method.nets, method.guides, host.method.backbones().values(), strict=True):
+        batch = run.batch()
+        method.rows(net, batch.plain(), batch.one_hot, batch.indices, given=False, clean=torch.full((N,), 0.5))
+        trained.eval()
+        with torch.no_grad():
+            seen = trained.outputs(batch.plain())
+        fmap, weight, classes = looked.pop()
+        torch.testing.assert_close(fmap, seen.fmap)
+        assert weight is guide.head.weight
+        assert torch.equal(classes, seen.logits.argmax(1))
+    assert all(torch.equal(value, before[name]) for name, value in method.guides.state_dict().items())
+
+
+def test_masks_of_a_finished_run_make_the_hosts_own_job_a_requirement():
+    noise = Noise("symmetric", 0.5)
+    own, frozen = (
+        resolve_job("sanm(dividemix)", "cifar10", noise, 3, overrides=[{"mask_source": source}])
+        for source in ("own", "pretrained")
+    )
+    assert required_jobs(own) == {}
+    assert required_jobs(frozen) == {"mask_networks": resolve_job("dividemix", "cifar10", noise, 3)}
+    assert "mask_source" not in own.canonical_text, "jobs from before there was a choice keep their keys"
