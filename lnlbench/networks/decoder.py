@@ -1,7 +1,7 @@
-"""SANM's decoders: from the last feature map of a masked image back to the unmasked image (SMR).
+"""Decoders: from the last feature map of a spoilt image back to the image as it was.
 
-All are affine in the map: transposed convolutions with bias, no activation, no normalisation (SANM, Sec. 3.4 and
-yuanpengtu/SANM). RFL's decoder is another one and is not here.
+SANM's are affine in the map: transposed convolutions with bias, no activation, no normalisation (SANM, Sec. 3.4 and
+yuanpengtu/SANM). RFL asks for "minimal additional parameters" and says no more: its decoder is our proposal.
 """
 
 from __future__ import annotations
@@ -33,11 +33,7 @@ def build_decoder(
     InvalidSetting for another kind, or a map that is not square and smaller than the image.
     """
     channels, height, width = map_shape
-    if height != width or height >= image_size:
-        raise InvalidSetting(
-            f"no decoder from a {height}x{width} map to a {image_size}x{image_size} image.",
-            "The map must be square and smaller than the image.",
-        )
+    _check_map(height, width, image_size)
     if kind not in ("paper", "ours"):
         raise InvalidSetting(f"unknown kind of decoder {kind!r}.", "Choose from: ours, paper.")
     if kind == "paper" and (height, image_size) == (4, 32):
@@ -45,6 +41,28 @@ def build_decoder(
     if kind == "paper" and (height, image_size) == (7, 224):
         return _released(channels, [(6, 3, 1), (2, 3, 1), (2, 3, 0)])
     return _doubling(channels, height, image_size)
+
+
+def build_light_decoder(map_shape: tuple[int, int, int], image_size: int) -> nn.Module:
+    """RFL's decoder, a module (B, D, h, w) -> (B, 3, S, S), S the image's side or, above 16 times the map's, half it.
+
+    A 1x1 convolution to D/4 channels (16 to 128), then up to four times: nearest upsampling by 2 and a 3x3
+    convolution that halves the channels (not below 16), all with batch norm and ReLU; a last 3x3 convolution to 3
+    channels. 163,219 parameters from (512, 4, 4) to 32. Centre-cropped where the sides do not double evenly.
+    InvalidSetting for a map that is not square and smaller than the image.
+    """
+    channels, height, width = map_shape
+    _check_map(height, width, image_size)
+    doublings = min(4, ceil(log2(image_size / height)))
+    out = min(128, max(16, channels // 4))
+    layers = _normalised(channels, out, 1)
+    for _ in range(doublings):
+        before, out = out, max(16, out // 2)
+        layers += [nn.Upsample(scale_factor=2), *_normalised(before, out, 3)]
+    layers.append(nn.Conv2d(out, 3, 3, padding=1))
+    if height * 2**doublings > image_size:
+        layers.append(_centre_crop(image_size))
+    return nn.Sequential(*layers)
 
 
 def _released(channels: int, layers: list[tuple[int, int, int]]) -> nn.Sequential:
@@ -65,7 +83,25 @@ def _doubling(channels: int, side: int, image_size: int) -> nn.Sequential:
         decoder.append(nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1))
         channels = out
     if side * 2**doublings != image_size:
-        from torchvision.transforms import CenterCrop
-
-        decoder.append(CenterCrop(image_size))
+        decoder.append(_centre_crop(image_size))
     return decoder
+
+
+def _normalised(before: int, after: int, kernel: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
+
+
+def _centre_crop(side: int) -> nn.Module:
+    from torchvision.transforms import CenterCrop
+
+    crop: nn.Module = CenterCrop(side)
+    return crop
+
+
+def _check_map(height: int, width: int, image_size: int) -> None:
+    if height != width or height >= image_size:
+        raise InvalidSetting(
+            f"no decoder from a {height}x{width} map to a {image_size}x{image_size} image.",
+            "The map must be square and smaller than the image.",
+        )

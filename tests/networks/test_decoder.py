@@ -1,11 +1,11 @@
-"""SANM's decoders: sizes of the released ones, shapes of all, and that they are affine."""
+"""Decoders: sizes of SANM's released ones and of RFL's, shapes of all, and that SANM's are affine."""
 
 import pytest
 import torch
 from torch import nn
 
 from lnlbench.errors import InvalidSetting
-from lnlbench.networks.decoder import build_decoder
+from lnlbench.networks.decoder import build_decoder, build_light_decoder
 
 
 def parameters(module):
@@ -71,3 +71,27 @@ def test_impossible_requests_are_refused():
         build_decoder((64, 32, 32), 32)
     with pytest.raises(InvalidSetting, match="kind"):
         build_decoder((64, 4, 4), 32, "mine")
+
+
+def test_the_light_decoder_has_the_cards_parameters():
+    assert parameters(build_light_decoder((512, 4, 4), 32)) == 163_219
+    assert parameters(build_light_decoder((512, 7, 7), 224)) == 165_555
+
+
+@pytest.mark.parametrize(
+    ("map_shape", "size", "side"),
+    [
+        ((512, 4, 4), 32, 32),
+        ((64, 8, 8), 32, 32),
+        ((16, 2, 2), 8, 8),
+        ((64, 4, 4), 15, 15),
+        ((512, 1, 1), 32, 16),
+        ((512, 7, 7), 224, 112),
+    ],
+)
+def test_the_light_decoder_gives_the_image_or_half_of_it(map_shape, size, side):
+    with torch.device("meta"):
+        decoder = build_light_decoder(map_shape, size)
+        assert decoder(torch.empty(2, *map_shape)).shape == (2, 3, side, side)
+    with pytest.raises(InvalidSetting, match="smaller"):
+        build_light_decoder((64, 32, 32), 32)
