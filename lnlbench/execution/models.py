@@ -86,7 +86,7 @@ def _make_again(required: Job, store: Store) -> None:
             f"on {runs[-1].host}, and its model is not to be found on this machine.",
             "Machines that share a database must share the folder of runs too (LNLBENCH_RUNS).",
         )
-    store.requeue([required.key], states=("done",))
+    store.requeue([required.key], states=["done"])
 
 
 _ENDED = {"diverged": "diverged", "failed": "failed", "stopped": "was taken out of the queue"}

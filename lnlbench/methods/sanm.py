@@ -100,6 +100,7 @@ class SANM(Plugin):
     spec = SPEC
     clean: Tensor
     mixtures: Any
+    guides: Any
 
     def setup(self) -> None:
         self.nets = list(self.host.backbones().values())
