@@ -204,3 +204,20 @@ def test_views_run_on_a_gpu_without_waiting_for_it(name):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert out.shape == images.shape
+
+
+@pytest.mark.parametrize("augment", ["crop-flip", "crop", "none"])
+def test_a_distorted_view_is_of_the_very_crop_beside_it(augment, monkeypatch):
+    monkeypatch.setitem(policies.STRONG, "identity", lambda images, generator: images)
+    views = make(augment=augment)
+    weak, distorted = views.weak_and_distorted(random_images(), "identity", 0)
+    assert torch.equal(weak, distorted)
+    assert torch.equal(weak, make(augment=augment).weak(random_images()))
+    weak, distorted = views.weak_and_distorted(random_images(), "identity", 8)
+    changed = (weak != distorted).any(1)
+    assert (distorted[:, 0][changed] == 0).all()
+    sides = changed.any(2).sum(1), changed.any(1).sum(1)
+    assert all(4 <= int(side.min()) and int(side.max()) <= 8 for side in sides)
+    assert not torch.equal(*views.weak_and_distorted(random_images(), "randaugment", 0))
+    with pytest.raises(UnknownName, match="randaugment"):
+        views.weak_and_distorted(random_images(), "randaugmen", 0)
