@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lnlbench.job import Scale
     from lnlbench.report import Table
     from lnlbench.store import Glance, Store
-    from lnlbench.suite import Plan
+    from lnlbench.store.rows import Condition, ResultView
+    from lnlbench.suite import Plan, Suite
 
 
 def report(
@@ -35,7 +36,7 @@ def report(
     also: Annotated[
         list[str] | None, typer.Option("--also", help="A method below the suite's rows; repeatable.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="table, latex, markdown, csv or json.")] = "table",
+    format: Annotated[str, typer.Option("--format", "-f", help="table, latex, markdown, csv, json or html.")] = "table",
     stat: Annotated[
         list[str] | None, typer.Option("--stat", help="best, last, last10, valid, auc, last_auc; repeatable.")
     ] = None,
@@ -57,7 +58,9 @@ def report(
     try:
         shape: dict[str, Any] = {"stats": stat or None, "compare": compare, "ddof": ddof, "ranked": ranks}
         shape |= {"against": against, "test": test, "alpha": alpha}
-        tables = _tables(store, _plans(store, picked, also or ()), shape)
+        planned = _plans(store, picked, also or ())
+        tables = _tables(planned, shape)
+        page = _page(store, [plan for plan, _ in planned], tables, db) if format == "html" and tables else None
     finally:
         store.close()
     if not tables:
@@ -66,57 +69,95 @@ def report(
             "Run: lnlbench run --suite quickstart. A suite of your own is a file: --suite FILE. "
             "Jobs that were chosen by --method are shown by the same options.",
         )
-    _write(tables, format, out)
+    _write(tables, format, out, page)
 
 
-def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[Plan]:
-    """The tables to print: one for each scale that has results, for scales are never mixed."""
+def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[tuple[Plan, list[ResultView]]]:
+    """The tables to print, with their results: one for each scale that has some, for scales are never mixed."""
     from lnlbench.suite import load_suite, suite_names
 
     if picked.suite is None and picked.methods:
-        return [picked.plan(also=also)]
-    names = [picked.suite] if picked.suite is not None else suite_names()
+        plan = picked.plan(also=also)
+        return [(plan, _results(store, plan))]
+    suites = [load_suite(name) for name in ([picked.suite] if picked.suite is not None else suite_names())]
     wanted = picked.checked_scale()
-    plans, misfits = [], []
-    for name in names:
-        scales: Sequence[Scale] = [wanted] if wanted else load_suite(name).scales
-        for scale in scales:
-            try:
-                plans.append(_of_suite(picked, name).plan(scale, also))
-            except UnknownName as error:
-                misfits.append(error)
+    places = [(suite, scale) for suite in suites for scale in ([wanted] if wanted else suite.scales)]
+    there, rows = store.conditions(), [*picked.methods, *also]
+    likely, _ = _planned(picked, also, [place for place in places if _may_have_results(*place, rows, there)])
+    found = [(plan, results) for plan in likely if (results := _results(store, plan))]
+    if found:
+        return found
+    # Either there is nothing, or a filter is wrong, which only planning everything can tell.
+    plans, misfits = _planned(picked, also, places)
     if not plans:
         raise misfits[0]
-    found = [plan for plan in plans if store.results([job.key for job in plan.jobs])]
-    return found or (plans[:1] if picked.suite is not None else [])
+    return [(plans[0], [])] if picked.suite is not None else []
 
 
-def _of_suite(picked: Chosen, name: str) -> Chosen:
-    return dataclasses.replace(picked, suite=name)
+def _may_have_results(suite: Suite, scale: Scale, methods: Sequence[str], there: Collection[Condition]) -> bool:
+    """Whether a job there is could be of this table, at a hundredth of the cost of planning it."""
+    from lnlbench.store.rows import Condition
+    from lnlbench.suite.plan import normal
+
+    if scale not in suite.layouts:
+        return False
+    layout = suite.layouts[scale]
+    names = {normal(method) for method in (*methods, *(row.method for row in layout.rows))}
+    return any(
+        Condition(scale, name, columns.dataset, noise.name, rate) in there
+        for columns in layout.columns
+        for noise in columns.noises(layout.noise)
+        for rate in {noise.rate, None}  # the clean noise loses its rate when a job is made of it
+        for name in names
+    )
 
 
-def _tables(store: Store | Glance, plans: Sequence[Plan], shape: dict[str, Any]) -> list[Table]:
+def _planned(
+    picked: Chosen, also: Sequence[str], places: Sequence[tuple[Suite, Scale]]
+) -> tuple[list[Plan], list[UnknownName]]:
+    """The plans of suites at scales, and the errors of those that the filters do not fit."""
+    plans, misfits = [], []
+    for suite, scale in places:
+        try:
+            plans.append(picked.plan_of(suite, scale, also))
+        except UnknownName as error:
+            misfits.append(error)
+    return plans, misfits
+
+
+def _results(store: Store | Glance, plan: Plan) -> list[ResultView]:
+    return store.results([job.key for job in plan.jobs])
+
+
+def _tables(planned: Sequence[tuple[Plan, list[ResultView]]], shape: dict[str, Any]) -> list[Table]:
     """The tables of the plans; where there are several, one without the row to test against says so and goes on."""
     from lnlbench.report import build_table
 
     tables, misfits = [], []
-    for plan in plans:
-        results = store.results([job.key for job in plan.jobs])
+    for plan, results in planned:
         try:
             tables.append(build_table(plan, results, **shape))
         except UnknownName as error:
-            if shape["against"] is None or len(plans) == 1:
+            if shape["against"] is None or len(planned) == 1:
                 raise
             misfits.append(error)
             untested = build_table(plan, results, **{**shape, "against": None})
             note = f"Nothing is tested: the table has no row {shape['against']!r}."
             tables.append(dataclasses.replace(untested, notes=(*untested.notes, note)))
-    if misfits and len(misfits) == len(plans):
+    if misfits and len(misfits) == len(planned):
         raise misfits[0]
     return tables
 
 
-def _write(tables: Sequence[Table], format: str, out: Path | None) -> None:
+def _page(store: Store | Glance, plans: Sequence[Plan], tables: Sequence[Table], db: str | None) -> str:
+    """All tables as one page, which names the database but neither its server nor its folder."""
+    from lnlbench.report.html import render_report
+
+    name = str(getattr(store, "name", common.database_url(db)))
+    return render_report(store, list(zip(plans, tables, strict=True)), Path(name.partition("?")[0]).name)
+
+
+def _write(tables: Sequence[Table], format: str, out: Path | None, page: str | None = None) -> None:
     from lnlbench.report import render
 
     if format == "table" and out is None:
@@ -127,7 +168,7 @@ def _write(tables: Sequence[Table], format: str, out: Path | None) -> None:
             for table in tables:
                 console.print(terminal.render(table, console.width))
             return
-    text = "\n".join(render(table, format) for table in tables)
+    text = "\n".join(render(table, format) for table in tables) if page is None else page
     if out is None:
         typer.echo(text, nl=False)
         return

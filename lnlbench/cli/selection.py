@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from lnlbench.job import SCALES
 
 if TYPE_CHECKING:
     from lnlbench.job import Scale
-    from lnlbench.suite import Plan
+    from lnlbench.suite import Plan, Suite
 
 SuiteOption = Annotated[
     str | None,
@@ -28,7 +29,10 @@ MethodOption = Annotated[
 DatasetOption = Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Only this data set; repeatable.")]
 NoiseOption = Annotated[list[str] | None, typer.Option("--noise", "-n", help="Only this noise; repeatable.")]
 RateOption = Annotated[list[float] | None, typer.Option("--rate", "-r", help="Only this noise rate; repeatable.")]
-SeedOption = Annotated[list[int] | None, typer.Option("--seed", help="This seed in place of the suite's; repeatable.")]
+SeedOption = Annotated[
+    list[str] | None,
+    typer.Option("--seed", "--seeds", help="These seeds in place of the suite's: 3, 1-5 or 1,4; repeatable."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -37,6 +41,7 @@ SetOption = Annotated[
 ]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Without a suite: the recipe, by its name.")]
 DEFAULT_RECIPE = "sanm-cifar"
+_MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -59,24 +64,8 @@ class Chosen:
         from lnlbench.suite import adhoc_plan, load_suite
 
         scale = scale or self.checked_scale()
-        settings = {name: value for name, value in self.settings.items() if not name.startswith("noise.")}
-        noise = {name.removeprefix("noise."): v for name, v in self.settings.items() if name.startswith("noise.")}
         if self.suite is not None:
-            if noise:
-                raise InvalidSetting(
-                    f"--set noise.{min(noise)} is for runs without a suite.",
-                    "A suite's noise is in its YAML file: noise: {...}.",
-                )
-            return load_suite(self.suite).plan(
-                scale,
-                methods=self.methods,
-                also=also,
-                datasets=self.datasets,
-                noises=self.noises,
-                rates=self.rates,
-                seeds=self.seeds,
-                settings=settings,
-            )
+            return self.plan_of(load_suite(self.suite), scale, also)
         if not self.methods:
             raise InvalidSetting(
                 "nothing is chosen.", "Give --suite NAME (lnlbench list suites) or --method and --dataset."
@@ -89,13 +78,37 @@ class Chosen:
         return adhoc_plan(
             self.methods,
             datasets,
-            {**noise, "name": self.noises[0] if self.noises else "symmetric"},
+            {**self._noise(), "name": self.noises[0] if self.noises else "symmetric"},
             self.rates or _default_rates(self.noises),
             self.seeds or [1],
             scale or ("smoke" if list(datasets) == ["digits"] else "paper"),
             self.recipe,
-            settings,
+            self._settings(),
         )
+
+    def plan_of(self, suite: Suite, scale: Scale | None, also: Sequence[str] = ()) -> Plan:
+        """The plan of a suite that has been read, whatever `suite` says."""
+        if noise := self._noise():
+            raise InvalidSetting(
+                f"--set noise.{min(noise)} is for runs without a suite.",
+                "A suite's noise is in its YAML file: noise: {...}.",
+            )
+        return suite.plan(
+            scale,
+            methods=self.methods,
+            also=also,
+            datasets=self.datasets,
+            noises=self.noises,
+            rates=self.rates,
+            seeds=self.seeds,
+            settings=self._settings(),
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in self.settings.items() if not name.startswith("noise.")}
+
+    def _noise(self) -> dict[str, Any]:
+        return {name.removeprefix("noise."): v for name, v in self.settings.items() if name.startswith("noise.")}
 
     def checked_scale(self) -> Scale | None:
         """The scale option, which must be one."""
@@ -114,7 +127,7 @@ def chosen(
     datasets: Sequence[str] | None,
     noises: Sequence[str] | None,
     rates: Sequence[float] | None,
-    seeds: Sequence[int] | None,
+    seeds: Sequence[str] | None,
     settings: Sequence[str] | None,
     plugins: Sequence[Path] | None,
     recipe: str = DEFAULT_RECIPE,
@@ -127,11 +140,25 @@ def chosen(
         datasets=datasets or (),
         noises=noises or (),
         rates=rates or (),
-        seeds=seeds or None,
+        seeds=seed_numbers(seeds) if seeds else None,
         settings=parse_settings(settings),
         plugins=load_plugins(plugins),
         recipe=recipe,
     )
+
+
+def seed_numbers(texts: Sequence[str]) -> list[int]:
+    """The seeds that '3', '1-5' and '1,4' name, in that order. Raises InvalidSetting."""
+    found: list[int] = []
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not 0 <= last - first < _MOST_SEEDS:
+            raise InvalidSetting(
+                f"--seed {part!r} names no seeds.", f"Write 3, 1-5 or 1,4; a range has at most {_MOST_SEEDS:,}."
+            )
+        found.extend(range(first, last + 1))
+    return found
 
 
 def _default_rates(noises: Sequence[str]) -> list[float]:

@@ -72,6 +72,16 @@ def test_runs_and_epochs_are_those_of_the_store(file):
                 look.epochs_of(["nowhere"])
 
 
+def test_conditions_are_those_of_the_jobs_each_once(file):
+    path, _ = file
+    with open_store(path) as store, glance_at(path) as look:
+        assert look.conditions() == store.conditions()
+        assert {(c.method, c.dataset, c.noise) for c in look.conditions()} == {
+            (view.method, view.dataset, view.noise) for view in store.jobs()
+        }
+        assert len(look.conditions()) == 2
+
+
 def test_many_keys_are_asked_for_in_chunks(file, monkeypatch):
     path, keys = file
     monkeypatch.setattr("lnlbench.store.glance._CHUNK", 2)
