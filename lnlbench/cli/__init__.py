@@ -10,8 +10,10 @@ import sys
 import typer
 
 from lnlbench import __version__
+from lnlbench.cli import baseline as baseline_command
+from lnlbench.cli import check as check_command
 from lnlbench.cli import check_method as contract
-from lnlbench.cli import data, database, doctor, listing, plan, report, run, show, status
+from lnlbench.cli import data, database, doctor, listing, plan, plot, report, run, show, status
 from lnlbench.errors import LnlbenchError
 
 app = typer.Typer(
@@ -25,10 +27,13 @@ app.command("run")(run.run)
 app.command("plan")(plan.plan)
 app.command("status")(status.status)
 app.command("report")(report.report)
+app.command("plot")(plot.plot)
 app.add_typer(listing.app, name="list")
 app.add_typer(show.app, name="show")
 app.add_typer(data.app, name="data")
 app.add_typer(database.app, name="db")
+app.command("check", cls=check_command.CheckCommand)(check_command.check)
+app.add_typer(baseline_command.app, name="baseline")
 app.command("doctor")(doctor.doctor)
 app.command("check-method")(contract.check_method)
 

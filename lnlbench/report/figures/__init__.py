@@ -6,10 +6,11 @@ needs. matplotlib is imported when something is drawn. Trains nothing and reads 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lnlbench.job import Noise
 from lnlbench.report.figures.kinds import KINDS, Kind, kind
 from lnlbench.report.figures.material import Drawing, Epoch, Material, NotDrawn, Result
 from lnlbench.suite import Plan
@@ -23,9 +24,11 @@ __all__ = [
     "Kind",
     "Material",
     "NotDrawn",
+    "default_kinds",
     "draw",
     "kind",
     "material",
+    "noise_figure",
     "save",
     "suite_figures",
     "to_svg",
@@ -43,11 +46,17 @@ def suite_figures(
 
     results: `store.ResultView`s; those of other jobs are left aside. epochs, extras: by run uid, as
     `Store.epochs_of` and `Store.extras_of` return them; without them the kinds that need them are not drawn.
-    kinds: names of `KINDS`; None is all that are drawn from results. Raises UnknownName for another.
+    kinds: names of `KINDS`; None is `default_kinds` without those that show no results. Raises UnknownName for another.
     """
-    chosen = [name for name, of in KINDS.items() if of.of_results] if kinds is None else kinds
+    chosen = [name for name in default_kinds(plan) if KINDS[name].of_results] if kinds is None else kinds
     drawn, _ = draw(material(plan, results, epochs, extras), chosen)
     return [(drawing.name, drawing.figure) for drawing in drawn]
+
+
+def default_kinds(plan: Plan) -> list[str]:
+    """Every kind; of those that draw the suite's own numbers only the ones that it names, where it names some."""
+    named = {figure.draw for figure in plan.layout.figures}
+    return [name for name, of in KINDS.items() if not (named and of.of_table) or name in named]
 
 
 def material(
@@ -67,20 +76,38 @@ def material(
 
 def draw(of: Material, kinds: Iterable[str]) -> tuple[list[Drawing], list[tuple[str, str]]]:
     """The drawings of these kinds, and (kind, why) for each that could not be drawn. Raises UnknownName."""
-    from lnlbench.report.figures import style
-
     drawn: list[Drawing] = []
     missing: list[tuple[str, str]] = []
     for chosen in [kind(name) for name in kinds]:
         try:
-            with style.style():
-                for drawing in chosen.load()(of):
-                    drawing.figure.set_label(drawing.name)
-                    style.freeze(drawing.figure)
-                    drawn.append(drawing)
+            drawn += _finished(lambda chosen=chosen: chosen.load()(of))  # type: ignore[misc]
         except NotDrawn as reason:
             missing.append((chosen.name, str(reason)))
     return drawn, missing
+
+
+def noise_figure(
+    noises: Sequence[Noise], classes: int, dataset: str | None = None, data_dir: Path | None = None
+) -> Drawing:
+    """Transition matrices of these noises side by side, without any suite; RMW-Net's Figure 1 is such a figure.
+
+    classes: how many; a data set's own number where one is given. Raises LnlbenchError for a noise without a matrix.
+    """
+    from lnlbench.report.figures import noise
+
+    return _finished(lambda: [noise.of_noises(noises, classes, dataset, data_dir)])[0]
+
+
+def _finished(make: Callable[[], list[Drawing]]) -> list[Drawing]:
+    """The drawings, made in our style, named and laid out."""
+    from lnlbench.report.figures import style
+
+    with style.style():
+        drawings = make()
+        for drawing in drawings:
+            drawing.figure.set_label(drawing.name)
+            style.freeze(drawing.figure)
+    return drawings
 
 
 def to_svg(figure: Figure) -> str:

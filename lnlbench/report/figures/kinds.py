@@ -22,36 +22,36 @@ Draw = Callable[["Material"], "list[Drawing]"]
 class Kind:
     """A kind of figure.
 
-    title, needs: for people. place: 'module:function' of its drawing function. of_results: whether it shows results,
-    not what is known before any.
+    title, needs: for people. place: 'module:function' of its drawing function, in this package.
+    of_table: whether it draws the numbers of the suite's table, as `figures:` in a suite file asks for.
+    of_results: False for what is known before any result.
     """
 
     name: str
     title: str
     needs: str
     place: str
+    of_table: bool = False
     of_results: bool = True
 
     def load(self) -> Draw:
         """The drawing function; its module, and matplotlib with it, is imported now."""
         module, _, function = self.place.partition(":")
-        return cast(Draw, getattr(import_module(module), function))
+        return cast(Draw, getattr(import_module(f"{__package__}.{module}"), function))
 
-
-_HERE = "lnlbench.report.figures"
 
 _KINDS = (
-    Kind("lines", "a statistic over a setting, a curve a series", "rows with `series` and `x`", f"{_HERE}.lines:lines"),
-    Kind("gains", "gain over a baseline row", "a figure of the suite with a baseline", f"{_HERE}.gains:gains"),
-    Kind("bars", "the table as grouped bars", "results", f"{_HERE}.bars:bars"),
-    Kind("rates", "a statistic over the noise rate", "results at two noise rates", f"{_HERE}.lines:rates"),
-    Kind("curves", "test accuracy by epoch", "epochs", f"{_HERE}.curves:curves"),
-    Kind("auc-curves", "AUC of noisy-sample detection by epoch", "epochs", f"{_HERE}.curves:auc_curves"),
-    Kind("memorisation", "wrong labels learned, by epoch", "epochs", f"{_HERE}.curves:memorisation"),
-    Kind("scores", "clean scores of right and of wrong labels", "noisy runs", f"{_HERE}.scores:scores"),
-    Kind("roc", "ROC curves of noisy-sample detection", "noisy runs", f"{_HERE}.scores:roc"),
-    Kind("weights", "learned weight against loss", "meta-weighting", f"{_HERE}.weights:weights"),
-    Kind("noise", "transition matrices of the noises", "no results", f"{_HERE}.noise:noise", of_results=False),
+    Kind("lines", "a curve a series over a setting", "rows with `series` and `x`", "lines:lines", of_table=True),
+    Kind("gains", "gain over a baseline row", "a figure of the suite with one", "gains:gains", of_table=True),
+    Kind("bars", "the table as grouped bars", "results", "bars:bars", of_table=True),
+    Kind("rates", "a statistic over the noise rate", "results at two noise rates", "lines:rates", of_table=True),
+    Kind("curves", "test accuracy by epoch", "results", "curves:curves"),
+    Kind("auc-curves", "AUC of noisy-sample detection by epoch", "results", "curves:auc_curves"),
+    Kind("memorisation", "wrong labels learned, by epoch", "results", "curves:memorisation"),
+    Kind("scores", "clean scores of right and of wrong labels", "results under label noise", "scores:scores"),
+    Kind("roc", "ROC curves of noisy-sample detection", "results under label noise", "scores:roc"),
+    Kind("weights", "learned weight against loss", "results of meta-weighting", "weights:weights"),
+    Kind("noise", "transition matrices of the noises", "nothing", "noise:noise", of_results=False),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

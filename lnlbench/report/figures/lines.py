@@ -15,7 +15,10 @@ from lnlbench.report.figures import captions, style
 from lnlbench.report.figures.material import Drawing, Material, NotDrawn
 from lnlbench.suite import Figure as Wanted
 
-READING = "Markers: means over seeds; error bars: one standard deviation; a gap is a cell without a mean."
+READING = (
+    "Markers: means over seeds; error bars: one standard deviation; a gap is a cell without a mean; lines and bands "
+    "across: rows without a place on the axis."
+)
 _TICKS = 8
 
 
@@ -32,21 +35,24 @@ def rates(material: Material) -> list[Drawing]:
 def _lines(material: Material, wanted: Wanted, number: int) -> Drawing:
     table = material.table(wanted.stat)
     series = _series(material)
-    if not series:
+    if not any(points for points, _ in series.values()):
         raise NotDrawn("no row of this suite is a point of a series.")
     columns = _measured_columns(table)
     figure, axes = style.panels(len(columns))
     entries: dict[str, Artist] = {}
     for panel, j in zip(axes, columns, strict=True):
-        for k, (name, rows) in enumerate(series.items()):
-            points = [(x, table.rows[i].lines[0].cells[j]) for x, i in rows]
-            if any(cell.mean is not None for _, cell in points):
-                entries[name] = errorbars(panel, [x for x, _ in points], [cell for _, cell in points], k)
+        for k, (name, (points, levels)) in enumerate(series.items()):
+            cells = [(x, table.rows[i].lines[0].cells[j]) for x, i in points]
+            if any(cell.mean is not None for _, cell in cells):
+                entries[name] = errorbars(panel, [x for x, _ in cells], [cell for _, cell in cells], k)
+            for i in levels:
+                entries.setdefault(name, Line2D([], [], color=style.look(k).colour, linestyle=style.look(k).dashes))
+                _level(panel, table.rows[i].lines[0].cells[j], k)
         style.title(panel, material.panel_title(material.plan.columns[j]))
         panel.set_xlabel(style.literal(wanted.x_label or "x"))
-        _ticks(panel, sorted({x for rows in series.values() for x, _ in rows}))
+        _ticks(panel, sorted({x for points, _ in series.values() for x, _ in points}))
     _y_label(axes, table)
-    style.legend(figure, [(handle, _with_daggers(name, table, series[name])) for name, handle in entries.items()])
+    style.legend(figure, [(handle, _with_daggers(name, table, *series[name])) for name, handle in entries.items()])
     return Drawing(
         material.name("lines", *([number + 1] if number else [])),
         "lines",
@@ -107,19 +113,31 @@ def errorbars(axes: Axes, xs: Sequence[float], cells: Sequence[Cell], number: in
     return drawn.lines[0]
 
 
-def _series(material: Material) -> dict[str, list[tuple[float, int]]]:
-    """By series the (x, row) of its points, from left to right."""
-    found: dict[str, list[tuple[float, int]]] = {}
+def _level(axes: Axes, cell: Cell, number: int) -> None:
+    """A row that stands nowhere on the axis, as a line through all of it."""
+    look = style.look(number)
+    if cell.mean is not None:
+        axes.axhline(cell.mean, color=look.colour, linestyle=look.dashes, linewidth=0.9)
+        if cell.std is not None:
+            axes.axhspan(cell.mean - cell.std, cell.mean + cell.std, color=look.colour, alpha=0.12, linewidth=0)
+
+
+def _series(material: Material) -> dict[str, tuple[list[tuple[float, int]], list[int]]]:
+    """By series the (x, row) of its points, from left to right, and the rows without a place on the axis."""
+    found: dict[str, tuple[list[tuple[float, int]], list[int]]] = {}
     for i, row in enumerate(material.plan.rows):
         for name in row.series:
-            if row.x is not None:
-                found.setdefault(name, []).append((row.x, i))
-    return {name: sorted(points) for name, points in found.items()}
+            points, levels = found.setdefault(name, ([], []))
+            if row.x is None:
+                levels.append(i)
+            else:
+                points.append((row.x, i))
+    return {name: (sorted(points), levels) for name, (points, levels) in found.items()}
 
 
-def _with_daggers(name: str, table: Table, points: Sequence[tuple[float, int]]) -> str:
-    daggers = sorted({table.rows[i].dagger for _, i in points} - {""})
-    return " ".join([name, *daggers])
+def _with_daggers(name: str, table: Table, points: Sequence[tuple[float, int]], levels: Sequence[int]) -> str:
+    rows = [*(i for _, i in points), *levels]
+    return " ".join([name, *sorted({table.rows[i].dagger for i in rows} - {""})])
 
 
 def _measured_columns(table: Table) -> list[int]:

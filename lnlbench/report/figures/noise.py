@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from lnlbench.data.catalogue import dataset_info
 from lnlbench.data.noise import measure, read_human_labels, transition_matrix
-from lnlbench.data.noise.human import HUMAN_FILES
+from lnlbench.data.noise.human import HUMAN_FILES, check_variant
 from lnlbench.errors import LnlbenchError
 from lnlbench.job import Noise
 from lnlbench.report.figures import style
@@ -41,7 +42,9 @@ def noise(material: Material) -> list[Drawing]:
         if (column.dataset, column.noise) in models:
             continue
         try:
-            matrix, measured = matrix_of(column.noise, column.dataset, material.data_dir)
+            matrix, measured = matrix_of(
+                column.noise, dataset_info(column.dataset).classes, column.dataset, material.data_dir
+            )
         except LnlbenchError as error:
             reasons.append(f"{material.panel_title(column)}: {error.message.rstrip('.')}")
             continue
@@ -52,18 +55,26 @@ def noise(material: Material) -> list[Drawing]:
     return [drawing(list(models.values()), material.name("noise"), reasons)]
 
 
-def matrix_of(noise: Noise, dataset: str, data_dir: Path | None) -> tuple[Float64, bool]:
+def of_noises(noises: Sequence[Noise], classes: int, dataset: str | None, data_dir: Path | None) -> Drawing:
+    """A panel for each of these noises."""
+    where = "" if dataset is None else f"{dataset_info(dataset).title}, "
+    count = classes if dataset is None else dataset_info(dataset).classes
+    models = [Model(f"{where}{noise.label()}", *matrix_of(noise, count, dataset, data_dir)) for noise in noises]
+    words = [dataset or f"{classes}-classes", *dict.fromkeys(noise.label() for noise in noises)]
+    name = "-".join(["noise", *(re.sub(r"[^A-Za-z0-9.]+", "-", word).strip("-.") for word in words)])
+    return drawing(models, name)
+
+
+def matrix_of(noise: Noise, classes: int, dataset: str | None, data_dir: Path | None) -> tuple[Float64, bool]:
     """P(given = j | true = i), (C, C), and whether it was measured: as defined, or as it is in people's labels.
 
     Raises LnlbenchError for a noise without a matrix, and where the labels are not at hand.
     """
-    classes = dataset_info(dataset).classes
     if noise.name == "human" and data_dir is not None and dataset in HUMAN_FILES:
+        check_variant(noise.variant, dataset)
         arrays = read_human_labels(data_dir / HUMAN_FILES[dataset].name)
-        return measure(arrays["clean"], arrays[noise.variant or ""], classes).transition_matrix, True
-    if noise.name == "clean":
-        return np.eye(classes), False
-    return transition_matrix(noise, classes, dataset), False
+        return measure(arrays["clean"], arrays[str(noise.variant)], classes).transition_matrix, True
+    return (np.eye(classes), False) if noise.name == "clean" else (transition_matrix(noise, classes, dataset), False)
 
 
 def drawing(models: Sequence[Model], name: str, reasons: Sequence[str] = ()) -> Drawing:
@@ -78,9 +89,11 @@ def drawing(models: Sequence[Model], name: str, reasons: Sequence[str] = ()) -> 
         style.title(panel, model.title, 40)
     caption = "Label noise: the probability that a sample of a true class (down) carries a given label (across)"
     caption += "; cells below 0.005 are left empty.\n" if most <= NUMBERED else ".\n"
+    if any("flip" in model.title.split() or "flip2" in model.title.split() for model in models):
+        caption += "Target classes of flip and flip2: those of the released code, unless others are given.\n"
     measured = [model.title for model in models if model.measured]
     if measured:
-        caption += f"Measured in the labels: {'; '.join(measured)}. The others are as defined.\n"
+        caption += f"Measured in the labels: {'; '.join(measured)}.\n"
     caption += "".join(f"Not drawn: {reason}.\n" for reason in reasons)
     return Drawing(name, "noise", figure, caption)
 

@@ -27,7 +27,7 @@ _QUANTILES = 100
 _CUT = 50
 """With so many bins the lowest and the highest score are drawn at the edge: one outlier would squeeze the rest."""
 _GRID = np.linspace(0, 1, 201)
-_WHY = "no run here has recorded its clean scores; runs without label noise have none."
+_WHY = "no run here has recorded its clean scores; those without label noise, and of older versions, have none."
 
 
 @dataclass(frozen=True)

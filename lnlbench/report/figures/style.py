@@ -18,11 +18,13 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 SINGLE, DOUBLE = 3.35, 6.9
 """Widths in inches of a column, and of a page of two."""
 PANEL_HEIGHT = 1.65
 PANELS_A_LINE = 4
+_LEGEND_LINE = 0.128
 SMALL, NORMAL = 6.0, 7.0
 """Font sizes in points."""
 
@@ -136,13 +138,16 @@ def legend(figure: Figure, entries: Sequence[tuple[Artist, str]], characters: in
     width, height = figure.get_size_inches()
     columns = max(1, min(len(labels), int((width - 0.1) / (0.052 * max(map(len, labels)) + 0.5))))
     # Even lines: five entries where four fit are three and two, not four and one.
-    columns = math.ceil(len(labels) / math.ceil(len(labels) / columns))
-    figure.set_size_inches(width, height + 0.13 * math.ceil(len(labels) / columns))
+    lines = math.ceil(len(labels) / columns)
+    room = _LEGEND_LINE * lines + 0.06
+    figure.set_size_inches(width, height + room)
+    above = (0.0, room / (height + room), 1.0, height / (height + room))
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=above))
     drawn = figure.legend(
         [handle for handle, _ in entries],
         ["x"] * len(labels),
-        loc="outside lower center",
-        ncols=columns,
+        loc="lower center",
+        ncols=math.ceil(len(labels) / lines),
         borderpad=0,
         borderaxespad=0.2,
     )
