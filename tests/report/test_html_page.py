@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnlbench.report import build_table, render
-from lnlbench.report.html import build, data, page, render_report
+from lnlbench.report.html import build, curves, data, page, render_report
 from lnlbench.report.html.svg import inline
 from lnlbench.report.html.tables import escape
 from lnlbench.report.numbers import cell_text
@@ -165,10 +165,10 @@ def unpacked(packed: list) -> tuple[list[int], dict[str, list[float | None]]]:
     raw = base64.b64decode(text)
     steps = [raw[i] | raw[i + 1] << 8 for i in range(0, len(raw), 2)]
     values = {}
-    for (name, _), limits in zip(data.METRICS, ranges, strict=True):
+    for (name, _), limits in zip(curves.METRICS, ranges, strict=True):
         if limits:
             own, steps = steps[: len(epochs)], steps[len(epochs) :]
-            values[name] = [None if step == data.MISSING else limits[0] + step * limits[1] for step in own]
+            values[name] = [None if step == curves.MISSING else limits[0] + step * limits[1] for step in own]
     assert not steps
     return epochs, values
 
@@ -190,7 +190,7 @@ rows = st.lists(
 
 @given(rows)
 def test_curves_are_kept_to_the_shown_precision(epochs):
-    numbers, values = unpacked(data.pack(epochs))
+    numbers, values = unpacked(curves.pack(epochs))
     assert numbers == [row.epoch for row in epochs]
     for name, tolerance in (("test_accuracy", 0.00501), ("clean_auc", 0.0000501), ("memorisation", 0.0000501)):
         given_values = [getattr(row, name) for row in epochs]
@@ -203,7 +203,7 @@ def test_curves_are_kept_to_the_shown_precision(epochs):
 
 
 def test_stages_and_gaps_are_kept():
-    packed = data.pack([EpochRow(0, "a", counts=False), EpochRow(1, "a", 5.0), EpochRow(5, "b", 6.0)])
+    packed = curves.pack([EpochRow(0, "a", counts=False), EpochRow(1, "a", 5.0), EpochRow(5, "b", 6.0)])
     assert packed[:2] == [[0, 1, 5], [["a", 0, 0], ["a", 1, 1], ["b", 2, 1]]]
     assert unpacked(packed)[1] == {"test_accuracy": [None, 5.0, 6.0]}
 

@@ -1,20 +1,19 @@
 """What the page's script works on: tables, jobs, runs and curves as compact JSON. Reads the store, writes no HTML.
 
-Every job is held once, whatever number of tables it stands in. Columns whose values repeat are dictionary-encoded,
-and curves are quantised to 16 bits, so that 10,000 runs of 100 epochs stay a page that a browser opens at once.
+Every job is held once, whatever number of tables it stands in. Columns whose values repeat are dictionary-encoded
+and curves packed, so that 10,000 runs of 100 epochs stay a page that a browser opens at once.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lnlbench.report.cells import Cell, Table
+from lnlbench.report.html.curves import METRICS, pack
 from lnlbench.report.numbers import HEADINGS, decimals, signed
 from lnlbench.report.table import FIELDS
 from lnlbench.store.rows import EpochRow, ResultView, RunView
@@ -22,17 +21,6 @@ from lnlbench.store.states import FINISHED
 
 BLOCK = 250
 """Runs whose curves lie in one script element; the browser decodes a block when one of its runs is opened."""
-
-MISSING = 0xFFFF
-_STEPS = MISSING - 1
-
-# Field of an epoch, and the step of its quantisation; None: 65,534 steps from the run's least to its greatest value.
-METRICS: tuple[tuple[str, float | None], ...] = (
-    ("test_accuracy", 0.01),
-    ("clean_auc", 0.0001),
-    ("loss", None),
-    ("memorisation", 0.0001),
-)
 
 _OF_RUN = (
     *("status", "attempt", "host", "device", "device_name", "precision", "threads", "git_commit", "git_dirty"),
@@ -53,7 +41,7 @@ class Source(Protocol):
 class Runs:
     """The run that is shown of each job, by job key: the one its number is from, else the newest attempt.
 
-    curves: packed epochs by job key, see `pack`. Jobs that never ran are absent.
+    curves: packed epochs by job key, see `curves.pack`. Jobs that never ran are absent.
     """
 
     views: Mapping[str, RunView] = field(default_factory=dict)
@@ -78,42 +66,6 @@ def read_runs(store: Source, keys: Collection[str]) -> Runs:
         epochs = store.epochs_of([views[key].uid for key in block])
         curves.update((key, pack(epochs[views[key].uid])) for key in block)
     return Runs(views, results, curves)
-
-
-def pack(epochs: Sequence[EpochRow]) -> list[Any]:
-    """A run's curves as JSON: [epochs, stages, ranges, base64].
-
-    epochs: their first and count, or every one where some are not there. stages: [name, index of its first epoch, 1
-    where its predictions count]. ranges: per metric of `METRICS` [least value, step], null where it has no value.
-    base64: one little-endian 16-bit number an epoch and metric with values, metric by metric; 65535 is missing.
-    """
-    if not epochs:
-        return [[], [], [None] * len(METRICS), ""]
-    columns: dict[str, tuple[Any, ...]] = dict(zip(EpochRow._fields, zip(*epochs, strict=True), strict=True))
-    numbers = list(columns["epoch"])
-    contiguous = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    where = {"first": numbers[0], "count": len(numbers)} if contiguous else numbers
-    stages: list[list[Any]] = []
-    for i, (stage, counts) in enumerate(zip(columns["stage"], columns["counts"], strict=True)):
-        if not stages or [stage, int(counts)] != stages[-1][::2]:
-            stages.append([stage, i, int(counts)])
-    ranges: list[list[float] | None] = []
-    packed = b""
-    for name, step in METRICS:
-        there = [value for value in columns[name] if value is not None]
-        if not there:
-            ranges.append(None)
-            continue
-        low, width = (0.0, step) if step else (min(there), (max(there) - min(there)) / _STEPS or 1.0)
-        ranges.append([low, width])
-        packed += _quantised(columns[name], low, width)
-    return [where, stages, ranges, base64.b64encode(packed).decode()]
-
-
-def _quantised(values: Sequence[float | None], low: float, width: float) -> bytes:
-    high = low + _STEPS * width
-    steps = [MISSING if v is None else round((min(max(v, low), high) - low) / width) for v in values]
-    return struct.pack(f"<{len(steps)}H", *steps)
 
 
 @dataclass(frozen=True)
