@@ -109,6 +109,9 @@ class Recipe(Settings):
     clip_norm: float | None = setting(None, "gradient norm at which it is clipped", above=0)
     image_size: int | None = setting(None, "side to which images are resized when read; null keeps them", low=8)
     augment: Literal["none", "crop-flip", "crop"] = setting("crop-flip", "the weak view")
+    crop: int | None = setting(
+        None, "side of the weak view's random crop and of plain views' centre; null is the image's", low=8, omit=None
+    )
     pad: int = setting(4, "pixels of padding before the random crop", low=0)
     padding: Literal["zero", "reflect"] = setting("zero", "what the padding holds")
     strong: Literal["randaugment", "randaugment-fixmatch", "autoaugment"] = setting(

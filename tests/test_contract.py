@@ -113,7 +113,7 @@ class MutatesLabels(Toy):
 class MutatesImages(Toy):
     def train_epoch(self, epoch):
         super().train_epoch(epoch)
-        self.engine.images[:2] = 0
+        self.engine.source.images[:2] = 0
 
 
 class MutatesMatrix(Toy):
@@ -149,9 +149,9 @@ class UsesTruthOfTheCollector(Toy):
 
 
 def collected_truth(method):
-    mine = method.engine.images.data_ptr()
+    mine = method.engine.source.images.data_ptr()
     found = (e for e in gc.get_objects() if type(e).__name__ == "Evaluator")
-    return next(e._train for e in found if e._train[0].data_ptr() == mine)
+    return next(e._train for e in found if e._train[0].images.data_ptr() == mine)
 
 
 class KeepsTruth(Toy):

@@ -74,7 +74,7 @@ def own_state(bench: Bench) -> None:
     changed = [name for name in trace.touched if name in bench.second.touched]
     if not torch.equal(task.noisy_labels.cpu(), torch.from_numpy(fresh.train.given)):
         changed.append("task.noisy_labels (clone them before you correct them)")
-    if not torch.equal(engine.images.cpu(), torch.from_numpy(fresh.train.images)):  # type: ignore[attr-defined]
+    if not torch.equal(engine.source.images.cpu(), torch.from_numpy(fresh.train.images)):  # type: ignore[attr-defined]
         changed.append("the raw training images")
     changed += [
         f"task.need({name!r})"
@@ -93,7 +93,7 @@ def predict_is_pure(bench: Bench) -> None:
     """Asking for predictions changes nothing and gives the same answer twice."""
     method = bench.base.method
     engine = method.engine
-    images = engine.views.plain(engine.images[:5])  # type: ignore[attr-defined]
+    images = engine.views.plain(engine.source.images[:5])  # type: ignore[attr-defined]
     method.eval()
     before = state_of(method)
     drawn = engine.generator.get_state().clone(), str(engine.rng.bit_generator.state), torch.get_rng_state()

@@ -60,8 +60,8 @@ def synthetic(
         return Split(pixels.clip(0, 255).astype(np.uint8), true, true.copy())
 
     def corrupt(split: Split) -> Split:
-        wrong = rng.permutation(len(split.true))[: round(rate * len(split.true))]
-        given = split.true.copy()
+        wrong = rng.permutation(len(split.given))[: round(rate * len(split.given))]
+        given = split.given.copy()
         given[wrong] = (given[wrong] + rng.integers(1, num_classes, len(wrong))) % num_classes
         if missing is not None:
             given[given == missing] = (missing + 1) % num_classes

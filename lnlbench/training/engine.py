@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lnlbench import networks
 from lnlbench.data.augment.views import Views
+from lnlbench.data.sources import ImageSource
 from lnlbench.data.task import Batch
 from lnlbench.errors import InvalidSetting, LnlbenchError
 from lnlbench.job import Optimizer, Recipe, Schedule
@@ -26,6 +27,9 @@ from lnlbench.training.seeds import Streams, derive
 GUARD_EVERY = 50
 """Steps between looks at the NaN flag: a look waits for the device."""
 EVAL_BATCH = 1000
+"""Most images of a batch in evaluation."""
+EVAL_PIXELS = EVAL_BATCH * 64 * 64
+"""Most pixels of one: larger images come in smaller batches, or their feature maps would fill the device."""
 
 
 class Diverged(Exception):
@@ -36,8 +40,13 @@ class Interrupted(Exception):
     """The run was asked to stop."""
 
 
+def eval_batch(shape: Sequence[int]) -> int:
+    """Images (N, 3, H, W) of a batch in evaluation."""
+    return max(1, min(EVAL_BATCH, EVAL_PIXELS // (shape[-2] * shape[-1])))
+
+
 class Engine:
-    """One run's machinery. images: (N, 3, H, W) uint8 on the device; noisy_labels: (N,) int64 on the device.
+    """One run's machinery. source: the N training images; noisy_labels: (N,) int64 on the device.
 
     meta: images (M, 3, H, W) and labels (M,) of the meta set, as the method may know them.
     """
@@ -45,7 +54,7 @@ class Engine:
     def __init__(
         self,
         recipe: Recipe,
-        images: Tensor,
+        source: ImageSource,
         noisy_labels: Tensor,
         num_classes: int,
         views: Views,
@@ -55,7 +64,7 @@ class Engine:
         meta: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         self.recipe = recipe
-        self.images = images
+        self.source = source
         self.noisy_labels = noisy_labels
         self.num_classes = num_classes
         self.views = views
@@ -96,7 +105,7 @@ class Engine:
     def network(self, backbone: str | None) -> Backbone:
         """The recipe's network, or the named one."""
         recipe = self.recipe
-        size = self.images.shape[-1]
+        size = self.views.side(self.source.shape[-1])
         net: Backbone = self.build(
             lambda: networks.build(
                 backbone or recipe.backbone,
@@ -119,8 +128,7 @@ class Engine:
             order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
         size = batch_size or self.recipe.batch_size
         last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
-        for start in range(0, last, size):
-            batch = self._batch(order[start : start + size])
+        for batch in self._stream(order[:last], size):
             self.samples += len(batch)
             yield batch
 
@@ -175,10 +183,10 @@ class Engine:
         try:
             parts = []
             order = self._order(subset)
-            for start in range(0, len(order), EVAL_BATCH):
+            for batch in self._stream(order, eval_batch(self.source.shape)):
                 if self.stop():
                     raise Interrupted
-                parts.append(fn(self._batch(order[start : start + EVAL_BATCH])).float())
+                parts.append(fn(batch).float())
         finally:
             for module, mode in modes:
                 module.training = mode
@@ -248,8 +256,10 @@ class Engine:
             return torch.arange(len(self.noisy_labels), device=self.device)
         return subset.nonzero().squeeze(1) if subset.dtype == torch.bool else subset
 
-    def _batch(self, indices: Tensor) -> Batch:
-        return Batch(self.images[indices], indices, self.noisy_labels[indices], self.num_classes, self.views)
+    def _stream(self, order: Tensor, size: int) -> Iterator[Batch]:
+        for start, images in zip(range(0, len(order), size), self.source.stream(order, size), strict=True):
+            indices = order[start : start + size]
+            yield Batch(images, indices, self.noisy_labels[indices], self.num_classes, self.views)
 
     def _name(self, net: nn.Module) -> str:
         name = self._names.get(id(net))

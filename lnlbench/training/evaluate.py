@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from lnlbench.data.augment.views import Views
+from lnlbench.data.sources import ImageSource, source_of
 from lnlbench.methods.base import Method
 from lnlbench.training.data import Prepared, Split
 from lnlbench.training.devices import Place
-from lnlbench.training.engine import EVAL_BATCH, Diverged, Interrupted
+from lnlbench.training.engine import Diverged, Interrupted, eval_batch
 
 SCORE_BINS = 100
 """Bins of the stored histogram of clean scores, and one for the maximum: a fine ROC curve in a few KiB."""
+
+
+_OF_TRAINING = ("clean_auc", "select_precision", "select_recall", "corrected_accuracy", "memorisation")
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,13 @@ class Evaluator:
         valid = None
         if self._valid is not None:
             valid = _accuracy(self._predict(method, self._valid[0]), self._valid[1])
+        return Scores(test_accuracy=accuracy, valid_accuracy=valid, **self._of_training(method), extra=extra)
+
+    def _of_training(self, method: Method) -> dict[str, float | None]:
+        """What is measured on the training set; nothing, and without looking at it, where nobody knows the truth."""
         images, given, true = self._train
+        if true is None:
+            return dict.fromkeys(_OF_TRAINING)
         train = self._predict(method, images)
         wrong = given != true
         mislabelled = int(wrong.sum())
@@ -77,16 +87,9 @@ class Evaluator:
         self._ranked = (score.detach(), wrong)
         precision, recall = _selection(method.selected(), ~wrong)
         corrected = method.corrected_labels()
-        return Scores(
-            test_accuracy=accuracy,
-            valid_accuracy=valid,
-            clean_auc=auc(score, ~wrong),
-            select_precision=precision,
-            select_recall=recall,
-            corrected_accuracy=None if corrected is None else 100.0 * float((corrected == true).float().mean()),
-            memorisation=memorised,
-            extra=extra,
-        )
+        accuracy = None if corrected is None else 100.0 * float((corrected == true).float().mean())
+        measured = auc(score, ~wrong), precision, recall, accuracy, memorised
+        return dict(zip(_OF_TRAINING, measured, strict=True))
 
     def score_histogram(self) -> dict[str, list[float]] | None:
         """The newest evaluation's clean scores in bins of equal share, for histograms and ROC curves.
@@ -97,23 +100,23 @@ class Evaluator:
         """
         return None if self._ranked is None else histogram(*self._ranked)
 
-    def _on_device(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+    def _on_device(self, split: Split) -> tuple[ImageSource, Tensor, Tensor | None]:
         device = self._place.device
         return (
-            torch.from_numpy(split.images).to(device),
+            source_of(split.images, device),
             torch.from_numpy(split.given).to(device),
-            torch.from_numpy(split.true).to(device),
+            None if split.true is None else torch.from_numpy(split.true).to(device),
         )
 
     @torch.no_grad()
-    def _predict(self, method: Method, images: Tensor) -> Tensor:
+    def _predict(self, method: Method, source: ImageSource) -> Tensor:
         """(K, M, C) float32 predictions of the K predictors."""
         parts = []
         with self._place.autocast():
-            for start in range(0, len(images), EVAL_BATCH):
+            for images in source.stream(torch.arange(source.shape[0]), eval_batch(source.shape)):
                 if self._stop():
                     raise Interrupted
-                out = method.predict(self._views.plain(images[start : start + EVAL_BATCH])).float()
+                out = method.predict(self._views.plain(images)).float()
                 parts.append(out if out.dim() == 3 else out[None])
         predictions = torch.cat(parts, dim=1)
         if not bool(torch.isfinite(predictions).all()):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from lnlbench.data.augment.views import Views
+from lnlbench.data.sources import on_device, source_of
 from lnlbench.data.task import Task
 from lnlbench.job import Job
 from lnlbench.methods import registry
@@ -142,15 +143,15 @@ def open_run(job: Job, data: Prepared, place: Place, stop: Callable[[], bool] = 
     views = Views(job.recipe, mean, std, streams.tensors, channels_last=True, flip=data.flip)
     # A copy: a method that wrote into its labels must not write into the evaluator's.
     noisy_labels = torch.tensor(data.train.given, device=place.device)
-    images = torch.from_numpy(data.train.images).to(place.device)
+    source = source_of(data.train.images, place.device)
     expression = registry.parse(job.method)
     known = {*needs(expression), *(required.name for required in requirements(expression))}
     meta = _meta_set(data.meta, "clean_meta" in known, place.device)
-    engine = Engine(job.recipe, images, noisy_labels, data.num_classes, views, place, streams, stop, meta)
+    engine = Engine(job.recipe, source, noisy_labels, data.num_classes, views, place, streams, stop, meta)
     task = Task(
         num_classes=data.num_classes,
         noisy_labels=noisy_labels,
-        image_shape=(3, images.shape[2], images.shape[3]),
+        image_shape=(3, views.side(source.shape[2]), views.side(source.shape[3])),
         epochs=job.recipe.epochs,
         batch_size=job.recipe.batch_size,
         granted={name: value for name, value in data.granted.items() if name in known},
@@ -165,7 +166,7 @@ def _meta_set(split: Split | None, clean: bool, device: torch.device) -> tuple[t
     if split is None:
         return None
     labels = split.true if clean else split.given
-    return torch.from_numpy(split.images).to(device), torch.tensor(labels, device=device)
+    return on_device(split.images, device), torch.tensor(labels, device=device)
 
 
 class _Loop:

@@ -141,7 +141,7 @@ def test_resized_crop_is_exact_under_autocast():
 def test_random_resized_crop_boxes_follow_scale_and_ratio(monkeypatch, height, width):
     seen = {}
 
-    def record(images, top, left, h, w, flip=None):
+    def record(images, top, left, h, w, flip=None, size=None):
         seen.update(top=top, left=left, h=h, w=w)
         return images
 

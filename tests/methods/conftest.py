@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lnlbench.data.augment.views import Views
+from lnlbench.data.sources import TensorSource
 from lnlbench.data.task import Task
 from lnlbench.job import Noise
 from lnlbench.methods.base import Method
@@ -141,7 +142,7 @@ def rig():
         views = Views(job.recipe, mean, std, streams.tensors)
         held_out = (torch.randint(256, (meta, 3, size, size), generator=draw, dtype=torch.uint8), torch.arange(meta))
         known = (held_out[0], held_out[1] % num_classes) if meta else None
-        engine = Engine(job.recipe, images, labels, num_classes, views, place, streams, meta=known)
+        engine = Engine(job.recipe, TensorSource(images), labels, num_classes, views, place, streams, meta=known)
         task = Task(num_classes, labels, (3, size, size), job.recipe.epochs, job.recipe.batch_size, granted or {})
         built = build_method(job, task, engine)
         engine.begin_stage(None, None, job.recipe.epochs)

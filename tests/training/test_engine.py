@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lnlbench.data.augment.views import Views
+from lnlbench.data.sources import TensorSource
 from lnlbench.errors import LnlbenchError
 from lnlbench.job import Optimizer, Recipe, Schedule
 from lnlbench.training import engine as engine_module
@@ -38,7 +39,7 @@ def opened(
     streams = Streams(seed, torch.device("cpu"))
     images = torch.arange(samples, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 8, 8).contiguous()
     views = Views(made, torch.zeros(3), torch.ones(3), streams.tensors)
-    engine = Engine(made, images, torch.arange(samples) % 3, 3, views, place("cpu"), streams, stop)
+    engine = Engine(made, TensorSource(images), torch.arange(samples) % 3, 3, views, place("cpu"), streams, stop)
     pair = Pair()
     engine.register(pair)
     engine.begin_stage(None, None, made.epochs)

@@ -26,26 +26,40 @@ def coin(probability: float, batch: int, generator: Generator) -> Tensor:
     return torch.rand(batch, generator=generator, device=generator.device) < probability
 
 
-def crop_flip(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int, padding: str = "zero") -> Tensor:
-    """Pad by `pad`, cut a window of the original size at (top, left) of the padded image, mirror where `flip`.
+def crop_flip(
+    images: Tensor, top: Tensor, left: Tensor, flip: Tensor, pad: int, padding: str = "zero", size: int | None = None
+) -> Tensor:
+    """Pad by `pad`, cut a window at (top, left) of the padded image, mirror where `flip`.
 
-    images: (B, C, H, W) uint8. top, left: (B,) int64 in 0..2 pad. flip: (B,) bool.
-    padding: 'zero' (black) or 'reflect' (the border pixel is not repeated). Returns the shape and dtype of images.
+    images: (B, C, H, W) uint8. size: side of the window, None for the image's own height and width. top, left: (B,)
+    int64 in 0..2 pad (and what the image is larger than the window). flip: (B,) bool. padding: 'zero' (black) or
+    'reflect' (the border pixel is not repeated). Returns the windows, uint8.
     """
     height, width = images.shape[-2:]
-    columns = torch.arange(width, device=images.device)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = left[:, None] + torch.where(flip[:, None], width - 1 - columns, columns)
+    out_height, out_width = (height, width) if size is None else (size, size)
+    columns = torch.arange(out_width, device=images.device)
+    rows = top[:, None] + torch.arange(out_height, device=images.device)
+    columns = left[:, None] + torch.where(flip[:, None], out_width - 1 - columns, columns)
     if padding == "reflect":
         return _gather(images, _reflect(rows - pad, height), _reflect(columns - pad, width))
     return _gather(F.pad(images, (pad, pad, pad, pad)), rows, columns)
 
 
-def random_crop_flip(images: Tensor, pad: int, padding: str, flip_probability: float, generator: Generator) -> Tensor:
-    """`crop_flip` with offsets uniform on 0..2 pad and flips with `flip_probability`, one draw a sample."""
-    batch = images.shape[0]
-    offsets = torch.randint(2 * pad + 1, (2, batch), generator=generator, device=generator.device)
-    return crop_flip(images, offsets[0], offsets[1], coin(flip_probability, batch, generator), pad, padding)
+def random_crop_flip(
+    images: Tensor, pad: int, padding: str, flip_probability: float, generator: Generator, size: int | None = None
+) -> Tensor:
+    """`crop_flip` of square images, windows uniform over all places and flips with `flip_probability`, one draw a
+    sample."""
+    batch, side = images.shape[0], images.shape[-1]
+    places = 2 * pad + 1 + (0 if size is None else side - size)
+    offsets = torch.randint(places, (2, batch), generator=generator, device=generator.device)
+    return crop_flip(images, offsets[0], offsets[1], coin(flip_probability, batch, generator), pad, padding, size)
+
+
+def centre_crop(images: Tensor, size: int) -> Tensor:
+    """The middle (B, C, size, size) of images (B, C, H, W), as torchvision's CenterCrop."""
+    top, left = (round((n - size) / 2) for n in images.shape[-2:])
+    return images[..., top : top + size, left : left + size]
 
 
 def affine_nearest(images: Tensor, matrix: Tensor, fill: int = 0) -> Tensor:
@@ -102,25 +116,35 @@ def random_affine(images: Tensor, generator: Generator) -> Tensor:
 
 
 def resized_crop(
-    images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, flip: Tensor | None = None
+    images: Tensor,
+    top: Tensor,
+    left: Tensor,
+    height: Tensor,
+    width: Tensor,
+    flip: Tensor | None = None,
+    size: int | None = None,
 ) -> Tensor:
-    """Cut a box from each image, resize it to the image's own size (bilinear, antialiased), mirror where `flip`.
+    """Cut a box from each image, resize it (bilinear, antialiased), mirror where `flip`.
 
-    images: (B, C, H, W) uint8. Boxes: (B,) in pixels, inside the image. Returns the shape and dtype of images;
-    within 1 of PIL, which rounds between its two passes. As in PIL, nothing outside the box shines in.
+    images: (B, C, H, W) uint8. Boxes: (B,) in pixels, inside the image. size: side of the result, None for the
+    image's own height and width. Returns uint8, within 1 of PIL, which rounds between its two passes. As in PIL,
+    nothing outside the box shines in.
     """
     batch, channels, rows, columns = images.shape
-    to_columns = _resize_weights(left, width, columns, flip)
-    to_rows = _resize_weights(top, height, rows, None)
+    out_rows, out_columns = (rows, columns) if size is None else (size, size)
+    to_columns = _resize_weights(left, width, columns, out_columns, flip)
+    to_rows = _resize_weights(top, height, rows, out_rows, None)
     # autocast would do these products in half precision, which cannot hold 8-bit pixels
     with torch.autocast(images.device.type, enabled=False):
         out = torch.bmm(images.float().view(batch, channels * rows, columns), to_columns)
-        out = out.view(batch, channels, rows, columns).transpose(2, 3).reshape(batch, channels * columns, rows)
-        out = torch.bmm(out, to_rows).view(batch, channels, columns, rows).transpose(2, 3)
+        out = out.view(batch, channels, rows, out_columns).transpose(2, 3).reshape(batch, channels * out_columns, rows)
+        out = torch.bmm(out, to_rows).view(batch, channels, out_columns, out_rows).transpose(2, 3)
     return out.add(0.5).clamp_(0, 255).to(torch.uint8).contiguous()
 
 
-def random_resized_crop(images: Tensor, scale: tuple[float, float], flip_probability: float, g: Generator) -> Tensor:
+def random_resized_crop(
+    images: Tensor, scale: tuple[float, float], flip_probability: float, g: Generator, size: int | None = None
+) -> Tensor:
     """`resized_crop` of boxes with an area fraction uniform in `scale` and log aspect uniform in log 3/4..log 4/3.
 
     Up to 10 tries a sample, then the whole image cut to the allowed aspect, as torchvision's RandomResizedCrop.
@@ -139,7 +163,7 @@ def random_resized_crop(images: Tensor, scale: tuple[float, float], flip_probabi
     position = torch.rand(2, batch, generator=g, device=g.device, dtype=torch.float64)
     top = torch.where(any_fits, (position[0] * (height - box_height + 1)).floor(), (height - whole_height) // 2)
     left = torch.where(any_fits, (position[1] * (width - box_width + 1)).floor(), (width - whole_width) // 2)
-    return resized_crop(images, top, left, box_height, box_width, coin(flip_probability, batch, g))
+    return resized_crop(images, top, left, box_height, box_width, coin(flip_probability, batch, g), size)
 
 
 def _fallback_box(height: int, width: int) -> tuple[int, int]:
@@ -150,13 +174,13 @@ def _fallback_box(height: int, width: int) -> tuple[int, int]:
     return height, width
 
 
-def _resize_weights(start: Tensor, length: Tensor, size: int, flip: Tensor | None) -> Tensor:
-    """(B, size in, size out) float32 weights of a triangle filter from start..start+length to `size` pixels."""
+def _resize_weights(start: Tensor, length: Tensor, pixels: int, size: int, flip: Tensor | None) -> Tensor:
+    """(B, pixels, size) float32 weights of a triangle filter from start..start+length of `pixels` to `size` ones."""
     out = torch.arange(size, device=start.device)
     order = out.expand(start.shape[0], -1) if flip is None else torch.where(flip[:, None], size - 1 - out, out)
     step = length[:, None] / size
     centre = (start[:, None] + (order + 0.5) * step)[:, None, :]
-    pixel = torch.arange(size, device=start.device)[:, None]
+    pixel = torch.arange(pixels, device=start.device)[:, None]
     weight = (1 - (pixel + 0.5 - centre).abs() / step.clamp(min=1)[:, None]).clamp_(min=0)
     inside = (pixel >= start[:, None, None]) & (pixel < (start + length)[:, None, None])
     weight = weight * inside
