@@ -54,15 +54,17 @@ def confidence_penalty(logits: Tensor) -> Tensor:
     return (log_probs.exp() * log_probs).sum(dim=1).mean()
 
 
-def prior_penalty(probs: Tensor) -> Tensor:
-    """KL(uniform || mean prediction) = sum_c (1/C) log((1/C) / pbar_c), pbar the mean of probs (B, C) over B.
+def prior_penalty(probs: Tensor, prior: Tensor | None = None) -> Tensor:
+    """KL(prior || mean prediction) = sum_c prior_c log(prior_c / pbar_c), pbar the mean of probs (B, C) over B.
 
-    A scalar >= 0, 0 for a uniform mean prediction (Tanaka et al., CVPR 2018; DivideMix, Eq. 11 of the paper).
-    pbar is held at 1e-8 or more, since a class nobody predicts may underflow.
+    prior: (C,) distribution, uniform by default; its entries may be 0. A scalar >= 0, 0 where the mean prediction is
+    the prior (Tanaka et al., CVPR 2018; DivideMix, Eq. 11 of the paper). pbar is held at 1e-8 or more, since a class
+    nobody predicts may underflow.
     """
     mean = probs.mean(dim=0).clamp_min(1e-8)
-    prior = 1.0 / probs.shape[1]
-    return (prior * (prior / mean).log()).sum()
+    if prior is None:
+        prior = torch.full_like(mean, 1.0 / probs.shape[1])
+    return (torch.xlogy(prior, prior) - prior * mean.log()).sum()
 
 
 def _reduced(losses: Tensor, reduction: Reduction) -> Tensor:

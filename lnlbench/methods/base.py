@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lnlbench.data.task import Batch, Task
-from lnlbench.job import Optimizer, Schedule
+from lnlbench.job import Optimizer, Recipe, Schedule
 from lnlbench.methods.spec import MethodSpec
 from lnlbench.networks.base import Backbone, Output
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """What the trainer does for a method; `lnlbench.training.engine` is the real one."""
 
+    recipe: Recipe
     device: torch.device
     rng: np.random.Generator
     generator: torch.Generator
@@ -140,6 +141,11 @@ class Method(nn.Module):
     def device(self) -> torch.device:
         """Where the run's tensors live."""
         return self.engine.device
+
+    @property
+    def recipe_optimizer(self) -> Optimizer:
+        """The recipe's optimiser, for a stage that changes a part of it: `self.recipe_optimizer.replace(lr=0.2)`."""
+        return self.engine.recipe.optimizer
 
     @property
     def rng(self) -> np.random.Generator:

@@ -125,6 +125,13 @@ def test_prior_penalty_is_zero_for_a_uniform_mean_only():
     assert expected > 0
 
 
+def test_prior_penalty_takes_another_prior_with_empty_classes():
+    prior, probs = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([[0.2, 0.3, 0.5], [0.4, 0.1, 0.5]])
+    expected = 0.5 * math.log(0.5 / 0.3) + 0.5 * math.log(0.5 / 0.2)
+    assert prior_penalty(probs, prior).item() == pytest.approx(expected, rel=1e-5)
+    assert prior_penalty(prior[None], prior).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_prior_penalty_is_finite_for_a_class_nobody_predicts():
     probs = torch.tensor([[1.0, 0.0]], requires_grad=True)
     penalty = prior_penalty(probs)

@@ -33,6 +33,7 @@ SETTINGS = {
     "imae": {},
     "sl": {},
     "rfl": {},
+    "joint_optim": {},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -71,7 +72,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
 
 @pytest.mark.parametrize(
     ("method", "margin"),
-    [("gce", 5), ("sl", 6), ("rfl", 9), ("coteaching", 8), ("dividemix", 8), ("sanm(ce)", 4), ("sanm(dividemix)", 8)],
+    [("gce", 5), ("sl", 6), ("rfl", 9), ("joint_optim", 6), ("coteaching", 8), ("dividemix", 8), ("sanm(ce)", 4), ("sanm(dividemix)", 8)],
 )
 def test_each_defence_ends_above_cross_entropy_and_memorises_far_less(method, margin):
     result, last = trained(method)
@@ -119,6 +120,14 @@ def test_rfls_targets_are_better_than_the_labels_and_its_best_is_its_last():
     assert result.last_auc > 0.98
     assert last.corrected_accuracy > 88
     assert last.memorisation < 0.05
+
+
+def test_joint_optimization_mends_the_labels_and_keeps_what_it_learns_from_them():
+    result, last = trained("joint_optim")
+    assert result.last > result.best - 2
+    assert result.last_auc > 0.97
+    assert last.corrected_accuracy > 85
+    assert last.memorisation < 0.1
 
 
 def test_co_teaching_selects_clean_samples():
