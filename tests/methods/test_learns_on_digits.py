@@ -72,7 +72,16 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
 
 @pytest.mark.parametrize(
     ("method", "margin"),
-    [("gce", 5), ("sl", 6), ("rfl", 9), ("joint_optim", 6), ("coteaching", 8), ("dividemix", 8), ("sanm(ce)", 4), ("sanm(dividemix)", 8)],
+    [
+        ("gce", 5),
+        ("sl", 6),
+        ("rfl", 9),
+        ("joint_optim", 6),
+        ("coteaching", 8),
+        ("dividemix", 8),
+        ("sanm(ce)", 4),
+        ("sanm(dividemix)", 8),
+    ],
 )
 def test_each_defence_ends_above_cross_entropy_and_memorises_far_less(method, margin):
     result, last = trained(method)

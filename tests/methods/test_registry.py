@@ -12,7 +12,20 @@ from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName
 from lnlbench.methods import registry
 from lnlbench.methods.base import Method, Plugin
 
-OURS = ["bootstrap", "ce", "coteaching", "dividemix", "forward", "forward_true", "gce", "imae", "joint_optim", "rfl", "sanm", "sl"]
+OURS = [
+    "bootstrap",
+    "ce",
+    "coteaching",
+    "dividemix",
+    "forward",
+    "forward_true",
+    "gce",
+    "imae",
+    "joint_optim",
+    "rfl",
+    "sanm",
+    "sl",
+]
 
 PLUGIN = """
 from lnlbench.methods.base import Method
