@@ -76,7 +76,7 @@ def notes(
     for needs, dagger in daggers.items():
         yield f"{dagger} needs {' and '.join(NEEDS[need] for need in needs)}."
     yield from data.notes()
-    yield from plan.layout.notes
+    yield from (" ".join(note.split()) for note in plan.layout.notes)
     if plan.layout.bold == "group" and any(cell.best for cell in cells):
         yield "Bold: the best of each column in each group of rows."
     if any(cell.diverged for cell in cells):

@@ -224,6 +224,81 @@ def test_the_published_row_and_column_may_have_other_names(suite_plan):
     assert cell(build_table(bare, [], compare=True)).published is None
 
 
+def test_what_a_paper_prints_in_place_of_a_number_is_printed(suite_plan):
+    clean = {"dataset": "cifar100", "noise": "clean", "published": {"rate": 0}}
+    columns = [clean, {"dataset": "cifar100", "noise": "symmetric", "rates": [0.8]}]
+    rows = [{"label": name, "method": "ce", "published": {"method": name}} for name in ("pencil", "forward")]
+    plan = suite_plan(published="rfl-table2", columns=columns, rows=rows, noise={})
+    table = build_table(plan, cell_results(plan, 0, 1, [50.0] * 3), compare=True)
+    shown = [[published_text(cell(table, row, column)) for column in range(2)] for row in range(2)]
+    assert shown == [["–", "fail"], ["–", "24.83 (+25.2)"]]
+    assert cell(table, 0, 0).published.text == "-"
+    assert cell(table, 0, 1).difference is None
+    assert "published & -- & fail" in render(table, "latex")
+    assert "| published | – | fail |" in render(table, "markdown")
+
+
+def test_a_published_std_stands_beside_its_mean(suite_plan):
+    columns = [{"dataset": "cifar10", "noise": "uniform", "rates": [0.4]}]
+    plan = suite_plan(published="rmw-table1", columns=columns)
+    table = build_table(plan, cell_results(plan, 0, 0, [69.0] * 3), compare=True)
+    assert published_text(cell(table)) == "68.07 ± 1.23 (+0.9)"
+    assert published_text(cell(table, 1)) == "74.81 ± 0.34"
+
+
+def test_a_published_auc_keeps_its_decimals(suite_plan):
+    columns = [{"dataset": "cifar10", "noise": "uniform", "rates": [0.4]}]
+    rows = [{"label": "MW-Net*", "method": "mwnet"}]
+    plan = suite_plan(published="rmw-table3", columns=columns, rows=rows)
+    assert published_text(cell(build_table(plan, [], stats=["auc"], compare=True))) == "0.9714"
+
+
+def test_groups_of_rows_are_kept_and_bold_may_be_of_each(suite_plan, full):
+    rows = [{**row, "group": group} for row, group in zip(SUITE["rows"], "aabb")]
+    by_column, by_group = (build_table(suite_plan(rows=rows, bold=bold), full) for bold in ("column", "group"))
+    assert [row.group for row in by_group.rows] == ["a", "a", "b", "b"]
+    assert [cell(by_column, i).best for i in range(4)] == [True, False, False, False]
+    assert [cell(by_group, i).best for i in range(4)] == [True, False, True, False]
+    assert "Bold: the best of each column in each group of rows." in by_group.notes
+    assert render(by_group, "latex").count(r"\midrule") == 2
+    assert render(by_group, "table").count("──\n") == 2
+    assert [line.split(",")[-15] for line in render(by_group, "csv").splitlines()[1:]] == list("aaaaaabbbbbb")
+    assert [row["group"] for row in json.loads(render(by_group, "json"))["rows"]] == list("aabb")
+
+
+@pytest.mark.parametrize("format", ["table", "latex", "markdown", "json"])
+def test_a_suites_own_notes_are_printed_below_in_one_line_each_and_escaped(suite_plan, format):
+    note = "Rows_1 & 2 are\nfrom <b>elsewhere</b>."
+    shown = {"latex": r"Rows\_1 \& 2 are from \textless{}b", "markdown": r"- Rows\_1 &amp; 2 are from &lt;b&gt;"}
+    text = render(build_table(suite_plan(notes=[note]), []), format)
+    assert shown.get(format, "Rows_1 & 2 are from <b>elsewhere</b>.") in text
+
+
+def test_the_caption_says_on_which_data(plan, full):
+    assert "Data: canonical." in build_table(plan, full).caption
+    other = [run._replace(data_canonical=False) if i < 3 else run for i, run in enumerate(full)]
+    assert "Data: CIFAR-10 (modified and canonical), Digits (scikit-learn) (canonical)." in (
+        build_table(plan, other).caption
+    )
+    assert "Data:" not in build_table(plan, []).caption
+
+
+def test_a_note_on_data_does_not_announce_what_the_heading_says(plan):
+    told = "cifar10: not the canonical archive (a, b differ). Results will be marked 'cifar10 (modified)'."
+    table = build_table(plan, cell_results(plan, 0, 0, [90.0] * 3, data_canonical=False, data_note=told))
+    assert "CIFAR-10, modified data (content ffffffffffff): cifar10: not the canonical archive (a, b differ)." in (
+        table.notes
+    )
+
+
+def test_where_everything_diverged_the_caption_does_not_say_that_nothing_ran(plan):
+    caption = build_table(plan, cell_results(plan, 0, 0, [None] * 3, status="diverged")).caption
+    assert "No mean, for in every cell with results a run diverged; planned: 3 seeds (1, 2, 3)." in caption
+    unrecorded = build_table(plan, cell_results(plan, 0, 0, [90.0] * 3), stats=["valid"]).caption
+    assert "The finished runs have no such numbers" in unrecorded
+    assert "No results yet" not in caption + unrecorded
+
+
 def test_an_auc_never_stands_beside_an_accuracy(suite_plan):
     table = build_table(suite_plan(), [], stats=["auc"], compare=True)
     assert all(c.published is None for c in table.cells)
