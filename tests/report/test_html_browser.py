@@ -278,7 +278,7 @@ def test_text_stands_out_from_its_ground(opened, scheme):
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const ground = light(getComputedStyle(document.body).backgroundColor);
-          return ['td[data-place]', 'tr.published td', '.caption', '.notes', 'nav a small', '.over', 'button.key',
+          return ['td[data-place]', 'tr.published td', '.caption', '.notes', 'td.none', '.over', 'button.key',
                   'header dt', '.badge.failed'].map(name => {
             const ink = light(getComputedStyle(document.querySelector(name)).color);
             return [name, (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)];

@@ -157,15 +157,14 @@ def _header(tables: Sequence[Table], origin: Origin | None, runs: Runs) -> Itera
 
 
 def _navigation(sections: Sequence[Section], with_runs: bool) -> Iterator[str]:
+    """All tables, with their scales where there are several."""
+    scales = {section.table.scale for section in sections}
     yield '<nav aria-label="Tables">'
     yield '<div id="tools"></div>'
     yield "<ul>"
     for section in sections:
-        table = section.table
-        yield (
-            f'<li><a href="#{section.id}"><span>{escape(table.name)}</span> '
-            f"<small>{escape(table.scale)}</small></a></li>"
-        )
+        scale = f" <small>{escape(section.table.scale)}</small>" if len(scales) > 1 else ""
+        yield f'<li><a href="#{section.id}"><span>{escape(section.table.name)}</span>{scale}</a></li>'
     if with_runs:
         yield '<li class="apart"><a href="#runs"><span>Runs</span></a></li>'
         yield '<li><a href="#provenance"><span>Provenance</span></a></li>'

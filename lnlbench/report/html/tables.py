@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape as _escape
 
 from lnlbench.report.cells import Row, Table
-from lnlbench.report.numbers import Printed, has_headings, printed_lines
+from lnlbench.report.numbers import DASH, Printed, has_headings, printed_lines
 
 # What HTML forbids in a text, and halves of characters that cannot be encoded.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -82,7 +82,8 @@ def _body(table: Table, row: Row, place: int) -> Iterator[str]:
 
 def _cells(line: Printed, place: int) -> Iterator[str]:
     for i, (text, bold) in enumerate(zip(line.texts, line.bold, strict=True)):
-        yield f'<td data-place="{place + i}">{_text(text, bold)}</td>'
+        kind = ' class="none"' if text == DASH else ""
+        yield f'<td data-place="{place + i}"{kind}>{_text(text, bold)}</td>'
 
 
 def _text(text: str, bold: bool) -> str:
