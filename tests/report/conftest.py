@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from made_up import SUITE, Made, result
+from made_up_figures import SUITE as FIGURES_SUITE
 
 from lnlbench.suite import Plan, load_suite
 
@@ -41,3 +42,15 @@ def full(plan) -> list[Made]:
                 value = 90 - i - 10 * j + job.seed / 5
                 found[job.key] = result(job, value, best_auc=value / 100, last_auc=value / 200)
     return list(found.values())
+
+
+@pytest.fixture
+def plan_of(tmp_path: Path) -> Callable[..., Plan]:
+    """Plan of the made-up suite of the figures with some keys changed."""
+
+    def made(**changes: Any) -> Plan:
+        path = tmp_path / "made-up.yaml"
+        path.write_text(yaml.safe_dump({**FIGURES_SUITE, **changes}, sort_keys=False))
+        return load_suite(path).plan("paper")
+
+    return made
