@@ -96,10 +96,14 @@ def look_at(db: str | None) -> Store | Glance:
 
 
 def data_dir(given: Path | None) -> Path:
-    """The folder of the data sets."""
+    """The folder of the data sets. One that is given also holds the descriptions of data sets of one's own, for
+    everything that is named in this process and those it starts."""
     from lnlbench.data.catalogue import default_data_dir
 
-    return (given or default_data_dir()).expanduser().resolve()
+    folder = (given or default_data_dir()).expanduser().resolve()
+    if given is not None:
+        os.environ["LNLBENCH_DATA"] = str(folder)
+    return folder
 
 
 def load_plugins(paths: Sequence[Path] | None) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def download(
 
     folder = common.data_dir(to)
     for name in names:
-        entry(name)
+        entry(name, folder)
     found = {name: [str(path) for path in _download(name, folder, mirror)] for name in names}
     if as_json:
         common.print_json({"data_dir": str(folder), "files": found})
@@ -61,8 +61,12 @@ def prepare(
     """Bring a data set into a state that jobs can use: download it if it is missing, unpack it, check it."""
     from lnlbench.data.catalogue import DatasetInfo, entry
 
-    folder, info = common.data_dir(to), entry(name)
-    if isinstance(info, DatasetInfo) and not info.files:
+    folder = common.data_dir(to)
+    info = entry(name, folder)
+    if isinstance(info, DatasetInfo) and info.layouts:
+        if not info.available(folder):
+            raise info.absence(folder)
+    elif isinstance(info, DatasetInfo) and not info.files:
         common.console(stderr=True).print(f"{name}: needs {info.needs}.", markup=False)
     elif not (info.unpacked(folder) if isinstance(info, DatasetInfo) else info.available(folder)):
         _download(name, folder, mirror)
@@ -70,17 +74,25 @@ def prepare(
 
 
 @app.command("verify")
-def verify(name: NameArgument, to: FolderOption = None, as_json: common.JsonOption = False) -> None:
+def verify(
+    name: NameArgument,
+    to: FolderOption = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also decode every image file; slow.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="From now on use it without the images that are missing.")
+    ] = False,
+    as_json: common.JsonOption = False,
+) -> None:
     """Read and hash everything of a data set anew and say what is there. Exit code 1 when jobs cannot use it."""
-    _verify(name, common.data_dir(to), as_json)
+    _verify(name, common.data_dir(to), as_json, deep, allow_missing)
 
 
 def _download(name: str, folder: Path, mirror: str | None) -> tuple[Path, ...]:
-    from lnlbench.data.catalogue import entry
+    from lnlbench.data.catalogue import DatasetInfo, entry
     from lnlbench.data.download import download
 
-    info = entry(name)
-    if not info.available(folder):
+    info = entry(name, folder)
+    if not info.available(folder) and not (isinstance(info, DatasetInfo) and info.layouts):
         common.console(stderr=True).print(f"{info.title}\n  terms: {info.terms}\n  cite: {info.citation}", markup=False)
     with _progress() as progress:
         return download(name, folder, progress=progress, base_url=mirror)
@@ -128,10 +140,10 @@ class _Lines:
         typer.echo(f"{name}: {done / 1e6:,.1f}{share}", err=True)
 
 
-def _verify(name: str, folder: Path, as_json: bool) -> None:
+def _verify(name: str, folder: Path, as_json: bool, deep: bool = False, allow_missing: bool = False) -> None:
     from lnlbench.data.verify import verify
 
-    report = verify(name, folder)
+    report = verify(name, folder, deep=deep, allow_missing=allow_missing)
     if as_json:
         common.print_json(report.to_dict())
     else:

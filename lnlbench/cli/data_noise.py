@@ -14,7 +14,7 @@ from lnlbench.cli.printing import cautions, facts, heading, line, table
 from lnlbench.errors import DataError, InvalidSetting
 
 if TYPE_CHECKING:
-    from lnlbench.data.dataset import Dataset
+    from lnlbench.data.dataset import Dataset, Int64
     from lnlbench.data.noise import NoiseInfo, NoiseReport
     from lnlbench.job import Noise
 
@@ -39,6 +39,7 @@ def export(
     as_json: common.JsonOption = False,
 ) -> None:
     """Draw the noise that a job would get and write its labels, in the data set's order, with a .meta.json."""
+    from lnlbench.data.files import ImageFiles
     from lnlbench.data.load import load_dataset
     from lnlbench.data.noise import canonical_noise, corrupt, export_labels, info, measure
 
@@ -48,16 +49,17 @@ def export(
     folder = common.data_dir(data)
     loaded = load_dataset(dataset, folder)
     chosen = canonical_noise(chosen, dataset, loaded.num_classes, loaded.coarse)
+    true = _true_labels(loaded)
     used = info(noise).released_seed if draw == "released" and info(noise).released_seed is not None else seed
     used = 1 if used is None else used
     with cautions():
         labels = corrupt(
             chosen,
-            loaded.train_labels,
+            true,
             loaded.num_classes,
             used,
             dataset=dataset,
-            images=loaded.train_images,
+            images=None if isinstance(loaded.train_images, ImageFiles) else loaded.train_images,
             coarse=loaded.coarse,
             data_dir=folder,
         )
@@ -65,7 +67,7 @@ def export(
         meta = export_labels(
             out,
             labels,
-            loaded.train_labels,
+            true,
             loaded.num_classes,
             noise=chosen,
             seed=used,
@@ -74,12 +76,22 @@ def export(
         )
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.", "Give another --out.") from error
-    report = measure(loaded.train_labels, labels, loaded.num_classes)
+    report = measure(true, labels, loaded.num_classes)
     if as_json:
         common.print_json({"file": str(out), "meta": str(meta), "seed": used, **report.to_dict()})
         return
     line(f"{out}: {report.num_samples:,} labels, {report.wrong:,} wrong ({100 * report.share:.2f}%)")
     facts([("noise", chosen.label()), ("seed", used), ("sha256", report.sha256), ("described in", meta)])
+
+
+def _true_labels(loaded: Dataset) -> Int64:
+    if loaded.true_labels is None:
+        raise InvalidSetting(
+            f"the true labels of {loaded.name}'s training images are unknown: nothing can be drawn from them or "
+            "compared with them.",
+            "Jobs on it take its own labels (noise: real) or a file of labels (noise: file).",
+        )
+    return loaded.true_labels
 
 
 @app.command("import")
@@ -96,7 +108,7 @@ def import_file(
 
     loaded = load_dataset(dataset, common.data_dir(data))
     with cautions():
-        _, report = import_labels(file, loaded.train_labels, loaded.num_classes, dataset=dataset, variant=variant)
+        _, report = import_labels(file, _true_labels(loaded), loaded.num_classes, dataset=dataset, variant=variant)
     columns = _columns(file, dataset, variant)
     if as_json:
         common.print_json({"file": str(file), "dataset": dataset, "columns": columns, **report.to_dict()})

@@ -189,11 +189,18 @@ def _disk(runs_dir: Path) -> Iterator[Finding]:
 
 
 def _data(data_dir: Path) -> Iterator[Finding]:
-    from lnlbench.data.catalogue import DATASETS, LABEL_FILES, DatasetInfo, LabelFileInfo
+    from lnlbench.data.catalogue import LABEL_FILES, DatasetInfo, LabelFileInfo, known_datasets
 
     yield Finding("data folder", "ok", str(data_dir))
-    known: list[DatasetInfo | LabelFileInfo] = [*DATASETS.values(), *LABEL_FILES.values()]
+    datasets, wrong = known_datasets(data_dir)
+    for error in wrong:
+        yield Finding("data of your own", "note", error.message, error.hint or "")
+    known: list[DatasetInfo | LabelFileInfo] = [*datasets, *LABEL_FILES.values()]
     for info in known:
+        if isinstance(info, DatasetInfo) and info.layouts and not info.available(data_dir):
+            advice = f"lnlbench show dataset {info.key} says how to get it and where to put it."
+            yield Finding(f"data {info.key}", "note", "not there; needed for its own jobs only", advice)
+            continue
         there = [f for f in info.files if (data_dir / f.path).is_file()] if isinstance(info, DatasetInfo) else []
         fetch = f"lnlbench data download {info.key} --to {data_dir}"
         if info.available(data_dir):

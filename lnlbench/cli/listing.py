@@ -88,9 +88,10 @@ def list_suites(as_json: JsonOption = False) -> None:
 @app.command("datasets")
 def list_datasets(data: DataDirOption = None, as_json: JsonOption = False) -> None:
     """Every data set and label file, and whether it lies under the data folder."""
-    from lnlbench.data.catalogue import DATASETS, LABEL_FILES
+    from lnlbench.data.catalogue import LABEL_FILES, known_datasets
 
     folder = data_dir(data)
+    datasets, wrong = known_datasets(folder)
     if as_json:
         print_json(
             {
@@ -108,8 +109,9 @@ def list_datasets(data: DataDirOption = None, as_json: JsonOption = False) -> No
                         "needs": i.needs,
                         "found": i.available(folder),
                     }
-                    for i in DATASETS.values()
+                    for i in datasets
                 ],
+                "wrong": [str(error) for error in wrong],
                 "label_files": [
                     {
                         "name": f.key,
@@ -126,10 +128,7 @@ def list_datasets(data: DataDirOption = None, as_json: JsonOption = False) -> No
         return
     table(
         ["data set", "classes", "train", "test", "image", "noise", "found"],
-        [
-            [i.key, i.classes, f"{i.train:,}", f"{i.test:,}", i.image, i.noise, i.available(folder)]
-            for i in DATASETS.values()
-        ],
+        [[i.key, i.classes, f"{i.train:,}", f"{i.test:,}", i.image, i.noise, i.available(folder)] for i in datasets],
         right=("classes", "train", "test"),
     )
     line()
@@ -137,6 +136,8 @@ def list_datasets(data: DataDirOption = None, as_json: JsonOption = False) -> No
         ["label file", "of", "what", "found"],
         [[f.key, f.dataset, f.title, f.available(folder)] for f in LABEL_FILES.values()],
     )
+    for error in wrong:
+        line(f"\nNot usable: {error}")
     line(f"\nData folder: {folder} (--data-dir or $LNLBENCH_DATA). To fetch one: lnlbench data download NAME")
 
 

@@ -61,6 +61,7 @@ def run(
 
     Exit code: 0 when every job is done, 1 when some failed, 130 after Ctrl-C.
     """
+    folder = common.data_dir(data_dir)
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     plan = picked.plan()
     plan.check()
@@ -71,7 +72,6 @@ def run(
     if not plan.jobs:
         rows = ", ".join(row.method for row in plan.missing_rows)
         raise LnlbenchError(f"no job to run: lnlbench does not have {rows} yet.", "Run: lnlbench list methods")
-    folder = common.data_dir(data_dir)
     _check_data(plan.work, folder)
 
     from lnlbench.execution.local import LocalEngine, slots

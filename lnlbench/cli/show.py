@@ -137,7 +137,8 @@ def dataset(
 
     from lnlbench.data.catalogue import DatasetInfo, entry
 
-    info, folder = entry(name), data_dir(data)
+    folder = data_dir(data)
+    info = entry(name, folder)
     if as_json:
         print_json({**asdict(info), "data_dir": str(folder), "found": info.available(folder)})
         return
@@ -152,8 +153,10 @@ def _print_dataset(info: DatasetInfo, folder: Path) -> None:
     facts(
         [
             ("images", f"{info.train:,} for training, {info.test:,} for testing, {info.image}"),
+            ("validation", f"{info.validation:,} images with true labels" if info.validation else None),
             ("classes", info.classes),
             ("noise", info.noise),
+            ("true training labels", {"true": None, "noisy": "unknown", "both": "known"}[info.labels]),
             ("citation", info.citation),
             ("terms", info.terms),
             ("needs", info.needs),

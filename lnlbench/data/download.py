@@ -57,12 +57,12 @@ def download(
     $LNLBENCH_MIRROR, else where the release is published. Raises UnknownName; DataError when the server
     fails, the md5 is wrong, there is no room or permission, or other files are in the way.
     """
-    info = entry(name)
     folder = default_data_dir() if data_dir is None else Path(data_dir)
+    info = entry(name, folder)
     file = info.archive if isinstance(info, DatasetInfo) else info.file
     if file is None or file.url is None:
-        if isinstance(info, DatasetInfo) and info.members:
-            raise DataError(f"{name}: cannot be downloaded: {info.terms}.", f"Needed on disk: {info.needs}.")
+        if isinstance(info, DatasetInfo) and info.layouts and not info.available(folder):
+            raise info.absence(folder)
         return ()
     url = _url(file, file.url, base_url)
     with _locked(folder, name):

@@ -25,6 +25,7 @@ PER_TASK = 8
 """Images a thread decodes before it takes up the next piece of work."""
 _PER_QUESTION = 4096
 _MOST_LOADERS = 16
+_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,22 @@ class ImageFiles:
         out = np.empty(self.shape, dtype=np.uint8)
         wait(self.begin(out, np.arange(len(self))))
         return out
+
+    def require_readable(self) -> None:
+        """Decodes every image and keeps none. Raises DataError with the first few that cannot be read."""
+        wrong: list[str] = []
+
+        def look(start: int) -> None:
+            for i in range(start, min(start + PER_TASK, len(self))):
+                try:
+                    decode(self.path(i), self.side)
+                except DataError as error:
+                    wrong.append(error.message)
+
+        wait([_loaders(loaders()).submit(look, start) for start in range(0, len(self), PER_TASK)])
+        if wrong:
+            shown = "\n".join(sorted(wrong)[:_SHOWN])
+            raise DataError(f"{len(wrong):,} of {len(self):,} images cannot be read:\n{shown}", "Replace these files.")
 
     def begin(self, out: UInt8, indices: Int64) -> list[Future[None]]:
         """Sets threads to fill out[i] with the image `indices[i]`; `wait` for what is returned."""

@@ -16,6 +16,7 @@ import numpy as np
 from lnlbench.data.catalogue import DataFile, DatasetInfo, default_data_dir, entry
 from lnlbench.data.checksums import Checksums, labels_sha256, wrong_md5
 from lnlbench.data.dataset import Dataset, Int64
+from lnlbench.data.files import ImageFiles
 from lnlbench.errors import DataError
 
 Verdict = Literal["canonical", "modified", "missing", "broken"]
@@ -77,25 +78,38 @@ class VerifyReport:
         return dataclasses.asdict(self)
 
 
-def verify(name: str, data_dir: str | Path | None = None) -> VerifyReport:
-    """Hash and read everything of a data set or label file anew. Raises UnknownName only."""
-    info = entry(name)
+def verify(
+    name: str, data_dir: str | Path | None = None, *, deep: bool = False, allow_missing: bool = False
+) -> VerifyReport:
+    """Hash and read everything of a data set or label file anew.
+
+    Of data sets in image files the lists are read and the files' sizes; deep: the files too. allow_missing: from now on
+    the data set may be used without images that are missing. Raises UnknownName only, and DataError for a wrong
+    description of a data set.
+    """
     folder = default_data_dir() if data_dir is None else Path(data_dir)
+    info = entry(name, folder)
     checksums = Checksums(folder, reuse=False)
+    if allow_missing:
+        checksums.allow_missing(name)
     if isinstance(info, DatasetInfo):
-        report = _verify_dataset(info, folder, checksums)
+        report = _verify_dataset(info, folder, checksums, deep)
     else:
         report = _verify_file(info.key, info.file, folder, checksums)
     checksums.save()
     return report
 
 
-def _verify_dataset(info: DatasetInfo, folder: Path, checksums: Checksums) -> VerifyReport:
+def _verify_dataset(info: DatasetInfo, folder: Path, checksums: Checksums, deep: bool) -> VerifyReport:
     files = tuple(_file(file, folder, checksums) for file in info.files)
     try:
         dataset: Dataset = import_module(info.reader).read(info, folder, checksums)
+        for images in (dataset.train_images, dataset.valid_images, dataset.test_images):
+            if deep and isinstance(images, ImageFiles):
+                images.require_readable()
     except DataError as error:
-        verdict: Verdict = "broken" if any(file.present for file in files) else "missing"
+        there = any(file.present for file in files) or (bool(info.layouts) and info.available(folder))
+        verdict: Verdict = "broken" if there else "missing"
         return VerifyReport(info.key, str(folder), verdict, str(error), files)
     return VerifyReport(
         name=info.key,
@@ -105,10 +119,17 @@ def _verify_dataset(info: DatasetInfo, folder: Path, checksums: Checksums) -> Ve
         files=files,
         splits=(
             _split("train", dataset.train_images.shape, dataset.train_labels, dataset.num_classes),
+            *_validation(dataset),
             _split("test", dataset.test_images.shape, dataset.test_labels, dataset.num_classes),
         ),
         fingerprint=dataset.fingerprint,
     )
+
+
+def _validation(dataset: Dataset) -> list[SplitReport]:
+    if dataset.valid_images is None or dataset.valid_labels is None:
+        return []
+    return [_split("validation", dataset.valid_images.shape, dataset.valid_labels, dataset.num_classes)]
 
 
 def _verify_file(key: str, file: DataFile, folder: Path, checksums: Checksums) -> VerifyReport:
