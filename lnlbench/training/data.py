@@ -51,6 +51,7 @@ class Prepared:
     granted: Mapping[str, Any]
     provenance: Mapping[str, Any]
     meta: Split | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def prepare(job: Job, data_dir: Path) -> Prepared:
@@ -102,6 +103,7 @@ def prepare(job: Job, data_dir: Path) -> Prepared:
             "noisy_labels_sha256": sha256,
             "noise_realised": share,
         },
+        class_names=dataset.class_names,
     )
 
 
