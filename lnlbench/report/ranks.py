@@ -121,6 +121,7 @@ def _which(headings: Sequence[str], said: Sized) -> str:
 def _sentence(n: int, used: Sequence[str], columns: int, partial: Sequence[str]) -> str:
     if n < 2:
         return "no two rows have results in the same columns."
-    which = "all columns" if len(used) == columns else ", ".join(used)
+    which = ", ".join(used) if len(used) < columns else "all columns"
+    average = f"average over {which} of the rank" if columns > 1 else "place"
     left_out = f" Left out, for a missing cell: {', '.join(partial)}." if partial else ""
-    return f"average over {which} of the rank among the {n} rows that have results there; 1 is best.{left_out}"
+    return f"{average} among the {n} rows that have results there; 1 is best.{left_out}"
