@@ -18,12 +18,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 from sqlalchemy import insert
-from store import RUNS_AT_ONCE, START, result_row, run_row
 
 from lnlbench.job import Job
 from lnlbench.store import Store, open_store
@@ -33,6 +33,8 @@ from lnlbench.suite import load_suite
 
 SEEDS, RATES = 5, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 DATASETS = ("cifar10", "cifar100")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RUNS_AT_ONCE = 1000
 
 
 def main() -> None:
@@ -50,12 +52,13 @@ def main() -> None:
             fill(store, jobs, given.epochs)
         words = ["report", "--suite", suite, "--db", database, "--format", "html", "--out", page]
         command = [sys.executable, "-m", "lnlbench", *map(str, words)]
-        seconds = [timed(command) for _ in range(given.repeat)]
+        times = [timed(command) for _ in range(given.repeat)]
         print(f"{len(jobs):,} runs x {given.epochs} epochs, {len(jobs) // SEEDS:,} cells")
-        print(f"{'lnlbench report --format html':<42} {statistics.median(seconds):>8.2f} s")
-        print(f"{'size of the page':<42} {page.stat().st_size / 2**20:>8.1f} MiB")
+        for name, seconds in zip(("by the clock", "of one processor"), zip(*times, strict=True), strict=True):
+            print(f"{f'lnlbench report --format html, {name}':<50} {statistics.median(seconds):>8.2f} s")
+        print(f"{'size of the page':<50} {page.stat().st_size / 2**20:>8.1f} MiB")
         for name, milliseconds in in_browser(page.resolve(), given.repeat):
-            print(f"{name:<42} {milliseconds:>8.0f} ms")
+            print(f"{name:<50} {milliseconds:>8.0f} ms")
 
 
 def write_suite(folder: Path, runs: int) -> Path:
@@ -81,7 +84,7 @@ def fill(store: Store, jobs: tuple[Job, ...], epochs: int) -> None:
         numbers = range(first, min(first + RUNS_AT_ONCE, len(jobs)))
         with store.write() as connection:
             connection.execute(insert(JobRecord), [job_row(number, jobs[number]) for number in numbers])
-            connection.execute(insert(RunRecord), [run_of(number, jobs[number]) for number in numbers])
+            connection.execute(insert(RunRecord), [run_row(number, jobs[number]) for number in numbers])
             connection.execute(insert(ResultRecord), [result_row(number, epochs) for number in numbers])
             connection.execute(insert(EpochRecord), list(epoch_rows(numbers, epochs)))
 
@@ -90,8 +93,37 @@ def job_row(number: int, job: Job) -> dict[str, Any]:
     return {**job_columns(job), "created_at": START, "state": "done", "attempts": 1, "position": number + 1}
 
 
-def run_of(number: int, job: Job) -> dict[str, Any]:
-    return {**run_row(number), "uid": uuid.UUID(int=number).hex, "job_key": job.key, "attempt": 1}
+def run_row(number: int, job: Job) -> dict[str, Any]:
+    began = START + timedelta(minutes=number)
+    return {
+        "id": number + 1,
+        "uid": uuid.UUID(int=number).hex,
+        "job_key": job.key,
+        "attempt": 1,
+        "status": "done",
+        "started_at": began,
+        "ended_at": began + timedelta(minutes=50),
+        "seconds": 3000.0 + number / 7,
+        "worker": "benchmark",
+        "host": f"host{number % 8}",
+        "device": "cuda:0",
+        "device_name": "NVIDIA H200",
+        "precision": "bf16",
+        "versions": {"torch": "2.6.0", "numpy": "2.1.0"},
+        "git_commit": f"{number % 3:040x}",
+        "git_dirty": False,
+        "lnlbench_version": "0.1.0",
+        "data_fingerprint": "d" * 64,
+        "data_canonical": True,
+        "noisy_labels_sha256": f"{number % 100:064x}",
+        "noise_realised": 0.5,
+    }
+
+
+def result_row(number: int, epochs: int) -> dict[str, Any]:
+    best = 80 + number % 1000 / 100
+    row = {"run_id": number + 1, "best": best, "best_epoch": epochs // 2, "last": best - 1, "last10": best - 1.1}
+    return {**row, "best_auc": 0.95, "last_auc": 0.94, "epochs_done": epochs}
 
 
 def epoch_rows(numbers: range, epochs: int) -> Iterator[dict[str, Any]]:
@@ -111,10 +143,13 @@ def epoch_rows(numbers: range, epochs: int) -> Iterator[dict[str, Any]]:
             }
 
 
-def timed(command: list[str]) -> float:
-    start = time.perf_counter()
+def timed(command: list[str]) -> tuple[float, float]:
+    """Seconds by the clock, and of processor time, which other work on the machine does not lengthen."""
+    before, start = os.times(), time.perf_counter()
     subprocess.run(command, check=True)
-    return time.perf_counter() - start
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - start, used
 
 
 def in_browser(page: Path, repeat: int) -> Iterator[tuple[str, float]]:
