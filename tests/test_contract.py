@@ -22,6 +22,12 @@ from lnlbench.methods.spec import Hyperparameters, MethodSpec, dataclass, settin
 
 VARIANTS = [
     ("gce", {"variant": "truncated", "k": 0.2}),
+    ("bootstrap", {"mode": "soft"}),
+    ("imae", {"variant": "official"}),
+    ("rfl", {"restoration": False, "classify_on": "t", "alpha": "cosine"}),
+    ("rfl", {"cluster": False, "stopgrad": False}),
+    ("joint_optim", {"prior": "given", "window": 2}),
+    ("pencil", {"variant": "paper"}),
     ("sanm(dividemix)", {"variant": "official"}),
     ("sanm(ce)", {"variant": "official"}),
 ]

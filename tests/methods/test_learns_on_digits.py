@@ -34,6 +34,7 @@ SETTINGS = {
     "sl": {},
     "rfl": {},
     "joint_optim": {},
+    "pencil": {"lambda_y": 2000.0},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -77,6 +78,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("sl", 6),
         ("rfl", 9),
         ("joint_optim", 6),
+        ("pencil", 8),
         ("coteaching", 8),
         ("dividemix", 8),
         ("sanm(ce)", 4),
@@ -137,6 +139,14 @@ def test_joint_optimization_mends_the_labels_and_keeps_what_it_learns_from_them(
     assert result.last_auc > 0.97
     assert last.corrected_accuracy > 85
     assert last.memorisation < 0.1
+
+
+def test_pencil_mends_the_labels():
+    result, last = trained("pencil")
+    assert result.last > result.best - 3
+    assert result.last_auc > 0.97
+    assert last.corrected_accuracy > 88
+    assert last.memorisation < 0.2
 
 
 def test_co_teaching_selects_clean_samples():

@@ -22,6 +22,7 @@ OURS = [
     "gce",
     "imae",
     "joint_optim",
+    "pencil",
     "rfl",
     "sanm",
     "sl",
