@@ -92,6 +92,15 @@ def spec(slug: str) -> MethodSpec:
 @cache
 def read_spec(path: Path) -> MethodSpec:
     """Executes only the statements of a method file that its `SPEC` is built from, and returns it."""
+    found = _declarations(path).get("SPEC")
+    if not isinstance(found, MethodSpec):
+        raise LnlbenchError(f"{path} declares no SPEC.", "A method file sets SPEC = MethodSpec(...).")
+    return found
+
+
+@cache
+def _declarations(path: Path) -> dict[str, object]:
+    """The names that the light statements of a method file define, among them what it takes from another one."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     kept = [node for node in tree.body if _declares(node)]
     module = f"lnlbench.methods.{path.stem}"
@@ -101,8 +110,13 @@ def read_spec(path: Path) -> MethodSpec:
     if stand_in:
         sys.modules[module] = type(sys)(module)
         scope = sys.modules[module].__dict__
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (other := _method_file(node.module)) is not None:
+            light = _declarations(other)
+            scope.update({n.asname or n.name: light[n.name] for n in node.names if n.name in light})
     try:
-        exec(compile(ast.Module(body=kept, type_ignores=[]), str(path), "exec"), scope)
+        # Without this file's own future statements: annotations of a class that another one builds on are values.
+        exec(compile(ast.Module(body=kept, type_ignores=[]), str(path), "exec", dont_inherit=True), scope)
         found = scope.get("SPEC")
         if isinstance(found, MethodSpec):
             # Resolve the annotations while the stand-in module is there to resolve them in.
@@ -110,16 +124,23 @@ def read_spec(path: Path) -> MethodSpec:
     finally:
         if stand_in:
             del sys.modules[module]
-    if not isinstance(found, MethodSpec):
-        raise LnlbenchError(f"{path} declares no SPEC.", "A method file sets SPEC = MethodSpec(...).")
-    return found
+    return scope
+
+
+def _method_file(module: str | None) -> Path | None:
+    """The file of a method by its module's name; None for any other module."""
+    package, _, slug = (module or "").rpartition(".")
+    path = FOLDER / f"{slug}.py"
+    return path if package == "lnlbench.methods" and slug not in _NOT_METHODS and path.is_file() else None
 
 
 def _declares(node: ast.stmt) -> bool:
+    """Whether a statement builds the spec. Hyperparameters of another method end in `Hyper`, as one's own do."""
     if isinstance(node, ast.ImportFrom):
         return node.module in _LIGHT
     if isinstance(node, ast.ClassDef):
-        return any(isinstance(base, ast.Name) and base.id == "Hyperparameters" for base in node.bases)
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        return any(base == "Hyperparameters" or base.endswith("Hyper") for base in bases)
     return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id.isupper() for t in node.targets)
 
 
@@ -183,11 +204,16 @@ def load_plugin(path: str | Path) -> list[str]:
 
 
 def source_sha256(expression: Expression) -> str:
-    """sha256 over the source files of a method and its hosts: provenance of a run, not part of the key."""
+    """sha256 over the source files of a method, of those it builds on, and of its hosts: provenance of a run, not
+    part of the key."""
+    from lnlbench.methods.base import Method
+
     digest = hashlib.sha256()
     for slug in expression.slugs:
-        file = sys.modules[load(slug).__module__].__file__
-        digest.update(Path(file).read_bytes() if file else slug.encode())
+        for cls in load(slug).__mro__:
+            if cls is not Method and issubclass(cls, Method):
+                file = sys.modules[cls.__module__].__file__
+                digest.update(Path(file).read_bytes() if file else slug.encode())
     return digest.hexdigest()
 
 

@@ -16,9 +16,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lnlbench.data.task import Batch
 from lnlbench.learning import masking
 from lnlbench.learning.mixtures import LossMixture
-from lnlbench.methods.base import Plugin
+from lnlbench.methods.base import Plugin, Restoration
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, Requires, Row, dataclass, setting
 from lnlbench.networks.base import Backbone, Output
 from lnlbench.networks.decoder import build_decoder
@@ -262,3 +263,15 @@ class SANM(Plugin):
         if self.host.lends_clean or not self.active:
             return self.host.clean_score()
         return self.clean.mean(0)
+
+    def restorations(self, batch: Batch) -> list[Restoration]:
+        """SMR: every painted view as its network's decoder restores it. G, unknown here, is taken as a half."""
+        if not self.hp.smr:
+            return self.host.restorations(batch)
+        images, found = batch.plain(), []
+        clean = torch.full((len(images),), 0.5, device=self.device)
+        for name, net in self.host.backbones().items():
+            for view in self.paint(net, images, net.outputs(images), clean)[0]:
+                restored = net.get_submodule("decoder")(net.get_submodule("trunk")(view))
+                found.append(Restoration(name, images, view, restored.float()))
+        return found

@@ -1,0 +1,134 @@
+"""Meta-Weight-Net and its noisy siblings: the three steps of an iteration, and what tells the siblings apart."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lnlbench.job import Noise
+from lnlbench.learning.meta_weights import meta_gradient
+from lnlbench.methods import registry
+from lnlbench.resolve import resolve_hyperparameters
+
+N, M = 16, 12
+
+
+@pytest.fixture
+def meta_rig(rig):
+    def make(method="mwnet", **settings):
+        return rig(method, **{"n": N, "meta": M, **settings})
+
+    return make
+
+
+def constant(method):
+    """V of one value for every loss."""
+    with torch.no_grad():
+        method.weighting.layers[2].weight.zero_()
+        method.weighting.layers[2].bias.zero_()
+
+
+def test_an_iteration_first_improves_the_weights_and_then_trains_the_classifier(meta_rig):
+    run = meta_rig(recipe={"batch_size": N})
+    run.epoch(0)
+    assert [step.net for step in run.steps] == [run.method.weighting, run.method.net]
+
+
+def test_constant_weights_are_plain_cross_entropy(meta_rig):
+    run = meta_rig(recipe={"batch_size": N, "augment": "none"}, meta_lr=1e-12)
+    constant(run.method)
+    plain = F.cross_entropy(run.method.net(run.batch().plain()), run.labels)
+    run.epoch(0)
+    assert run.steps[-1].loss == pytest.approx(plain.item(), rel=1e-5)
+
+
+def test_unnormalised_weights_are_the_papers_mean(meta_rig):
+    run = meta_rig(normalise=False)
+    losses = torch.rand(8)
+    torch.testing.assert_close(run.method.weights(losses).sum(), run.method.weighting(losses).mean())
+
+
+def test_no_gradient_reaches_the_classifier_through_its_losses(meta_rig):
+    run = meta_rig()
+    losses = torch.rand(8, requires_grad=True)
+    run.method.weights(losses).sum().backward()
+    assert losses.grad is None
+
+
+def test_running_statistics_move_once_an_iteration_by_the_training_batch(meta_rig):
+    run = meta_rig(recipe={"batch_size": N, "augment": "none"})
+    before = run.method.net.state_dict()
+    reference = {name: value.clone() for name, value in before.items()}
+    copied = type(run.method.net).__call__
+    run.method.net.train()
+    copied(run.method.net, run.batch().plain())
+    once = {name: b.clone() for name, b in run.method.net.named_buffers()}
+    run.method.net.load_state_dict(reference)
+    run.epoch(0)
+    for name, buffer in run.method.net.named_buffers():
+        torch.testing.assert_close(buffer, once[name], rtol=1e-4, atol=1e-6)
+
+
+def test_mislabelled_samples_raise_the_meta_loss_more(meta_rig):
+    """Card: with half of a batch's labels wrong, the mean gradient of their weights is above that of the others."""
+    run = meta_rig(n=64, meta=64, recipe={"batch_size": 64, "augment": "none"})
+    method = run.method
+    patterns = torch.randint(256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    labels = run.labels.clone()
+    images = method.engine.views.plain(patterns[labels])
+    images = images + 0.3 * torch.randn(images.shape, generator=torch.Generator().manual_seed(4))
+    optimizer = torch.optim.SGD(method.net.parameters(), 0.05)
+    for _ in range(20):
+        optimizer.zero_grad()
+        F.cross_entropy(method.net(images), labels).backward()
+        optimizer.step()
+    wrong = torch.arange(64) % 2 == 0
+    noisy = torch.where(wrong, (labels + 1) % 4, labels)
+    weights = torch.full((64,), 1 / 64)
+    pull = meta_gradient(method.net, images, noisy, weights, 0.05, images, labels, method.meta_loss)
+    assert pull[wrong].mean() > pull[~wrong].mean()
+
+
+def test_the_clean_score_is_the_weight_of_the_given_labels_loss(meta_rig):
+    run = meta_rig()
+    run.method.eval()
+    expected = run.method.weighting(run.method.losses(run.method.net))
+    torch.testing.assert_close(run.method.clean_score(), expected.detach())
+    curve = run.method.curves()["weight"]
+    assert len(curve.x) == len(curve.y)
+    torch.testing.assert_close(run.method.weighting(curve.x), curve.y)
+
+
+def test_the_siblings_differ_in_their_meta_loss_and_in_what_they_need():
+    specs = {slug: registry.spec(slug) for slug in ("mwnet", "mnwnet", "rmnwnet")}
+    assert {slug: spec.needs for slug, spec in specs.items()} == {
+        "mwnet": ("clean_meta",),
+        "mnwnet": (),
+        "rmnwnet": (),
+    }
+    assert [spec.hyperparameters().meta_loss for spec in specs.values()] == ["ce", "ce", "mae"]
+    assert all(spec.meta_set for spec in specs.values())
+
+
+@pytest.mark.parametrize(("first", "second"), [("mwnet", "mnwnet"), ("mnwnet", "rmnwnet")])
+def test_with_the_same_meta_labels_and_loss_siblings_are_one_method(meta_rig, first, second):
+    runs = [meta_rig(slug, meta_loss="mae") for slug in (first, second)]
+    for run in runs:
+        run.epoch(0)
+    states = [run.method.state_dict() for run in runs]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_settings_are_the_cards():
+    expression = registry.parse("rmnwnet")
+    values = resolve_hyperparameters(expression, "cifar10", Noise("uniform", 0.4))
+    assert values == {
+        "hidden": 100,
+        "meta_lr": 1e-3,
+        "meta_momentum": 0.9,
+        "meta_nesterov": True,
+        "meta_weight_decay": 5e-4,
+        "meta_batch_size": None,
+        "normalise": True,
+        "gradient": "exact",
+        "meta_loss": "mae",
+    }
