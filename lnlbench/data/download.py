@@ -61,8 +61,8 @@ def download(
     info = entry(name, folder)
     file = info.archive if isinstance(info, DatasetInfo) else info.file
     if file is None or file.url is None:
-        if isinstance(info, DatasetInfo) and info.layouts and not info.available(folder):
-            raise info.absence(folder)
+        if isinstance(info, DatasetInfo) and (info.members or info.layouts) and not info.available(folder):
+            raise DataError(f"{name}: cannot be downloaded: {info.terms}.", f"Needed under {folder}: {info.needs}.")
         return ()
     url = _url(file, file.url, base_url)
     with _locked(folder, name):

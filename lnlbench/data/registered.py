@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lnlbench.data.info import Channels, DatasetInfo
-from lnlbench.errors import DataError, InvalidSetting
+from lnlbench.errors import DataError, LnlbenchError
 from lnlbench.settings import Settings, setting
 
 DESCRIPTION = "dataset.yaml"
@@ -92,7 +92,7 @@ def _described(file: Path) -> tuple[Description, Path | None]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
         description = Description.from_dict({} if values is None else values)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, InvalidSetting) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LnlbenchError) as error:
         raise DataError(f"{file}: {error}") from error
     if description.labels is None:
         return description, None
