@@ -1,12 +1,16 @@
-"""How long a report waits for the database: `store.results` over 100,000 runs of 100 epochs each.
+"""How long `lnlbench report` and the questions of `store` take over 100,000 runs of 100 epochs each.
 
-Builds the database anew with bulk inserts (10 million epochs: some minutes and a gigabyte), or reuses the one
-of an earlier call, and prints a table. Usage: python benchmarks/store.py [--runs N] [--epochs N] [--db PATH]
+Builds the database anew with bulk inserts (10 million epochs: some minutes and a gigabyte), or reuses the one of an
+earlier call, and prints two tables. The first jobs are those of all suites at paper scale, so that reports have
+something to print. Usage: python benchmarks/store.py [--runs N] [--epochs N] [--db PATH]
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -21,12 +25,22 @@ from lnlbench.job import Job, Noise
 from lnlbench.store import Store, open_store
 from lnlbench.store.models import EpochRecord, JobRecord, ResultRecord, RunRecord
 from lnlbench.store.selection import job_columns
+from lnlbench.suite import load_suite, suite_names
 
 METHODS = ("ce", "gce", "elr", "coteaching", "dividemix")
 RATES = (0.2, 0.4, 0.5, 0.8)
 SEEDS = 5
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUNS_AT_ONCE = 1000
+
+WATCH = """
+from lnlbench import cli
+try:
+    cli.main()
+except SystemExit:
+    pass
+print(", ".join(m for m in ("torch", "sqlalchemy", "scipy", "numpy") if m in sys.modules) or "none of them")
+"""
 
 
 def main() -> None:
@@ -45,21 +59,33 @@ def main() -> None:
             fill(store, given.runs, given.epochs)
             print(f"built in {time.perf_counter() - start:.1f} s")
         measure(store, given.repeat)
+        measure_reports(given.db or str(Path(folder) / "benchmark.sqlite"), given.repeat)
 
 
 def fill(store: Store, runs: int, epochs: int) -> None:
     """One job a run; every tenth job has been run twice."""
+    of_suites = iter(suite_jobs())
+    # A number that ends in 1 is the second run of the job before.
+    known = dict(zip((number for number in range(runs) if number % 10 != 1), of_suites, strict=False))
     for first in range(0, runs, RUNS_AT_ONCE):
         numbers = range(first, min(first + RUNS_AT_ONCE, runs))
+        jobs = {number: job_row(number, known.get(number)) for number in numbers if number % 10 != 1}
+        keys = {number: jobs[number - (number % 10 == 1)]["key"] for number in numbers}
         with store.write() as connection:
-            connection.execute(insert(JobRecord), [job_row(number) for number in numbers if number % 10 != 1])
-            connection.execute(insert(RunRecord), [run_row(number) for number in numbers])
+            connection.execute(insert(JobRecord), list(jobs.values()))
+            connection.execute(insert(RunRecord), [run_row(number, keys[number]) for number in numbers])
             connection.execute(insert(ResultRecord), [result_row(number, epochs) for number in numbers])
             connection.execute(insert(EpochRecord), list(epoch_rows(numbers, epochs)))
 
 
-def job_row(number: int) -> dict[str, Any]:
-    job = Job(
+def suite_jobs() -> list[Job]:
+    """Every job of every suite at paper scale, once."""
+    plans = [suite.plan("paper") for suite in map(load_suite, suite_names()) if "paper" in suite.scales]
+    return list({job.key: job for plan in plans for job in plan.jobs}.values())
+
+
+def job_row(number: int, known: Job | None) -> dict[str, Any]:
+    job = known or Job(
         method=METHODS[number % len(METHODS)],
         noise=Noise(name="symmetric", rate=RATES[number // 7 % len(RATES)]),
         hyperparameters={"number": number},
@@ -67,7 +93,7 @@ def job_row(number: int) -> dict[str, Any]:
         scale="desk" if number % 100 == 0 else "paper",
     )
     # The key counts up, so that the runs can be written without looking it up.
-    columns = {**job_columns(job), "key": key(number)}
+    columns = job_columns(job) if known else {**job_columns(job), "key": key(number)}
     return {**columns, "created_at": START, "state": "done", "attempts": 1, "position": number + 1}
 
 
@@ -75,13 +101,12 @@ def key(number: int) -> str:
     return f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}" * 4
 
 
-def run_row(number: int) -> dict[str, Any]:
-    # A number that ends in 1 is the second run of the job before.
+def run_row(number: int, job_key: str) -> dict[str, Any]:
     began = START + timedelta(minutes=number)
     return {
         "id": number + 1,
         "uid": uuid.UUID(int=number).hex,
-        "job_key": key(number - (number % 10 == 1)),
+        "job_key": job_key,
         "attempt": 1 + (number % 10 == 1),
         "status": "done",
         "started_at": began,
@@ -144,6 +169,28 @@ def measure(store: Store, repeat: int) -> None:
     for name, ask in questions:
         rows, seconds = fastest(ask, repeat)
         print(f"{name:<30} {rows:>8} {1000 * seconds:>9.1f}")
+
+
+def measure_reports(db: str, repeat: int) -> None:
+    """Whole processes, from the command to the last line, and whether they imported what takes long."""
+    print(f"\n{'command':<66} {'tables':>6} {'s':>6} {'CPU s':>6}  imported")
+    for words in ("--suite sanm-table1 --compare", "--suite sanm-table1 --against dividemix --ranks", ""):
+        code = f"import sys; sys.argv = {['lnlbench', 'report', *words.split(), '--db', db]!r}\n{WATCH}"
+        times, busy, lines = [], [], [""]
+        for _ in range(repeat):
+            start, used = time.perf_counter(), children_seconds()
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+            times.append(time.perf_counter() - start)
+            busy.append(children_seconds() - used)
+            lines = done.stdout.splitlines()
+        tables = sum("Run by lnlbench" in line for line in lines)
+        print(f"{'lnlbench report ' + words:<66} {tables:>6} {min(times):>6.2f} {min(busy):>6.2f}  {lines[-1]}")
+
+
+def children_seconds() -> float:
+    """Processor time of the ended child processes: on a busy machine, what the clock would say on an idle one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fastest(ask: Callable[[], object], repeat: int) -> tuple[int, float]:
