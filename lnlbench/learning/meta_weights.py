@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -87,8 +87,8 @@ def _product(net: nn.Module, at: Params, towards: Params, images: Tensor, labels
     with warnings.catch_warnings():
         # torch's own table of forward-mode rules is still made by torch.jit.script.
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
-        _, along = jvp(lambda p: _losses(net, p, images, labels), (at,), (towards,))
-    product: Tensor = along
+        both: tuple[Any, ...] = jvp(lambda p: _losses(net, p, images, labels), (at,), (towards,))
+    product: Tensor = both[1]
     return product
 
 
