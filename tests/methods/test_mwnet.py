@@ -147,8 +147,15 @@ def test_settings_are_the_cards():
 def trained(method):
     """The result of 500 iterations on real digits with 40% uniform noise, and the learned V at losses of 0 to 10."""
     recipe = {
-        **{"backbone": "smallcnn", "width": 0.25, "epochs": 24, "batch_size": 50, "augment": "none", "image_size": 8},
-        **{"optimizer": {"lr": 0.1}, "schedule": {"name": "constant"}, "meta_size": 100},
+        "backbone": "smallcnn",
+        "width": 0.25,
+        "epochs": 24,
+        "batch_size": 50,
+        "augment": "none",
+        "image_size": 8,
+        "optimizer": {"lr": 0.1},
+        "schedule": {"name": "constant"},
+        "meta_size": 100,
     }
     job = resolve_job(method, "digits", Noise("uniform", 0.4), 1, scale="smoke", recipe=recipe)
     result = train(job, prepare(job, Path()), place("cpu")).result
