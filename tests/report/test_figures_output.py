@@ -170,3 +170,10 @@ def test_what_cannot_be_written_is_told(plan_of, tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LnlbenchError, match="cannot write"):
         figures.save(figure, tmp_path / "file", "x")
+
+
+def test_a_caption_says_between_which_numbers_of_seeds_the_means_are(plan_of):
+    plan = plan_of(seeds=3)
+    (drawing,) = drawn("bars", plan, results_of(plan, lambda i, j, job: None if i and job.seed > 1 else 50.0))
+    assert "over n = 1 to 3 seeds (planned: 1, 2, 3)" in drawing.caption
+    assert "brackets" not in drawing.caption

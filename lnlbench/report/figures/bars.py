@@ -50,14 +50,15 @@ def _bars(material: Material, wanted: Wanted, order: int) -> Drawing:
     if not panels:
         raise NotDrawn("no cell has a mean of this statistic.")
     figure, axes = style.panels(len(panels), a_line=2, height=1.9)
+    looks = range(len(material.measured))
     for panel, places in zip(axes, panels, strict=True):
         groups = [[_bar(table.rows[i].lines[0].cells[j], stat) for i in material.measured] for j in places]
         columns = [material.plan.columns[j] for j in places]
-        draw_groups(panel, [column.noise.label() for column in columns], groups)
+        draw_groups(panel, [column.noise.label() for column in columns], groups, looks)
         panel.set_ylim(bottom=0)
         style.title(panel, material.data.title(columns[0].dataset), 60)
         panel.set_ylabel(captions.AXES[stat])
-    style.legend(figure, entries(material.labels[i] for i in material.measured))
+    style.legend(figure, entries((material.labels[i] for i in material.measured), looks))
     reading = (
         "Bars: means over seeds, from zero; error bars: one standard deviation; – is a cell without a result, "
         "fail one with a diverged run."
@@ -66,8 +67,11 @@ def _bars(material: Material, wanted: Wanted, order: int) -> Drawing:
     return Drawing(name, "bars", figure, captions.of_table(table, wanted.title, reading))
 
 
-def draw_groups(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[Bar]]) -> None:
-    """Groups of bars with their numbers where these fit; a bar that is not there leaves its place and says so."""
+def draw_groups(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[Bar]], looks: Sequence[int]) -> None:
+    """Groups of bars with their numbers where these fit; a bar that is not there leaves its place and says so.
+
+    looks: numbers of the bars' looks, in the order of each group.
+    """
     each = _GROUP / len(groups[0])
     inches = _width_of_a_bar(axes, len(groups), each)
     for g, group in enumerate(groups):
@@ -76,7 +80,7 @@ def draw_groups(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[Bar]
             if bar.height is None:
                 _note(axes, place, 0.0, bar.instead, style.GREY, upright=bar.instead != DASH)
                 continue
-            look = style.look(k)
+            look = style.look(looks[k])
             axes.bar(
                 place, bar.height, each * 0.94, color=look.colour, hatch=look.hatch, edgecolor="white", linewidth=0
             )
@@ -94,10 +98,10 @@ def draw_groups(axes: Axes, names: Sequence[str], groups: Sequence[Sequence[Bar]
     axes.margins(y=0.2 if _TEXT_INCHES <= inches < _FLAT_INCHES else 0.1)
 
 
-def entries(labels: Iterable[str]) -> list[tuple[Artist, str]]:
-    """Legend entries of bars, in the order of their looks."""
-    looks = ((style.look(k), label) for k, label in enumerate(labels))
-    return [(Patch(facecolor=x.colour, hatch=x.hatch, edgecolor="white", linewidth=0), label) for x, label in looks]
+def entries(labels: Iterable[str], looks: Iterable[int]) -> list[tuple[Artist, str]]:
+    """Legend entries of bars; looks: their numbers."""
+    there = ((style.look(number), label) for number, label in zip(looks, labels, strict=True))
+    return [(Patch(facecolor=x.colour, hatch=x.hatch, edgecolor="white", linewidth=0), label) for x, label in there]
 
 
 def _bar(cell: Cell, stat: Stat) -> Bar:

@@ -24,7 +24,17 @@ def of_table(table: Table, title: str, reading: str) -> str:
     first = [f"{_sentence(title)}"] if title and title != table.title else []
     # A figure has no bold numbers.
     notes_of_it = [note for note in table.notes if not note.startswith("Bold")]
-    return "\n".join([*first, table.caption, reading, *notes_of_it]) + "\n"
+    return "\n".join([*first, _seeds(table), reading, *notes_of_it]) + "\n"
+
+
+def _seeds(table: Table) -> str:
+    """The table's caption; where cells have different numbers of seeds, a figure cannot say each."""
+    numbers = [cell.n for cell in table.cells if cell.mean is not None]
+    if not table.show_n or not numbers:
+        return table.caption
+    return table.caption.replace(
+        "; the number of seeds n in brackets", f" over n = {min(numbers)} to {max(numbers)} seeds"
+    )
 
 
 def of_runs(material: Material, title: str, reading: str, stats: tuple[Stat, ...] = ()) -> str:

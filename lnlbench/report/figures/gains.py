@@ -56,11 +56,12 @@ def _gains(material: Material, wanted: Wanted, order: int) -> Drawing:
         f"{material.data.title(column.dataset)},\n{column.noise.label()}"
         for column in (material.plan.columns[j] for j in columns)
     ]
-    draw_groups(axes, names, groups)
+    looks = [material.measured.index(i) for i in rows]
+    draw_groups(axes, names, groups, looks)
     axes.axhline(0, color="black", linewidth=0.6)
     unit = "" if stat in ("auc", "last_auc") else " (points)"
     axes.set_ylabel(f"Gain over {style.literal(wanted.baseline, 30)}{unit}")
-    style.legend(figure, entries(material.labels[i] for i in rows))
+    style.legend(figure, entries((material.labels[i] for i in rows), looks))
     reading = (
         f"Bars: {captions.AXES[stat].removesuffix(' (%)').lower()} minus that of {wanted.baseline} under the same "
         "seed, mean over the seeds that both have; error bars: sample standard deviation (n−1) of these paired "

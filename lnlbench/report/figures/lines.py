@@ -15,10 +15,8 @@ from lnlbench.report.figures import captions, style
 from lnlbench.report.figures.material import Drawing, Material, NotDrawn
 from lnlbench.suite import Figure as Wanted
 
-READING = (
-    "Markers: means over seeds; error bars: one standard deviation; a gap is a cell without a mean; lines and bands "
-    "across: rows without a place on the axis."
-)
+READING = "Markers: means over seeds; error bars: one standard deviation; a gap is a cell without a mean."
+ACROSS = " Lines and bands across: rows without a place on the axis."
 _TICKS = 8
 
 
@@ -57,7 +55,7 @@ def _lines(material: Material, wanted: Wanted, number: int) -> Drawing:
         material.name("lines", *([number + 1] if number else [])),
         "lines",
         figure,
-        captions.of_table(table, wanted.title, READING),
+        captions.of_table(table, wanted.title, READING + ACROSS * any(levels for _, levels in series.values())),
     )
 
 

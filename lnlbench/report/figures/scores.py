@@ -192,7 +192,8 @@ def _roc(axes: Axes, found: Sequence[Bins], look: style.Look) -> None:
     axes.plot(100 * _GRID, mean, color=look.colour, linestyle=look.dashes)
     if len(curves) > 1:
         std = curves.std(axis=0, ddof=1)
-        axes.fill_between(100 * _GRID, mean - std, mean + std, color=look.colour, alpha=0.18, linewidth=0)
+        low, high = (mean - std).clip(0, 100), (mean + std).clip(0, 100)
+        axes.fill_between(100 * _GRID, low, high, color=look.colour, alpha=0.18, linewidth=0)
 
 
 def _rising(bins: Bins) -> tuple[Float64, Float64]:

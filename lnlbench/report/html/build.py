@@ -41,11 +41,11 @@ def drawn(store: Source, plan: Plan, runs: data.Runs) -> list[Figure]:
     results = [runs.results[job.key] for job in plan.jobs if job.key in runs.results]
     if not results:
         return []
-    from lnlbench.report.figures import KINDS, draw, material, to_svg
+    from lnlbench.report.figures import KINDS, default_kinds, draw, material, to_svg
 
     uids = [result.run_uid for result in results]
     epochs: Mapping[str, Sequence[Any]] = store.epochs_of(uids)
-    kinds = [kind.name for kind in KINDS.values() if kind.of_results]
+    kinds = [name for name in default_kinds(plan) if KINDS[name].of_results]
     found, _ = draw(material(plan, results, epochs, store.extras_of(uids)), kinds)
     return [Figure(_capital(KINDS[d.kind].title), d.caption, to_svg(d.figure)) for d in found]
 
