@@ -62,6 +62,16 @@ class Curve(NamedTuple):
     y_label: str
 
 
+class Restoration(NamedTuple):
+    """What a network makes of spoilt images, all normalised floats: `restored` (B, 3, h, w) from the features of
+    `corrupted` (B, 3, H, W), to be compared with `original` (B, 3, h, w). network: its name in the method."""
+
+    network: str
+    original: Tensor
+    corrupted: Tensor
+    restored: Tensor
+
+
 @dataclass(frozen=True)
 class Stage:
     """A part of training with its own optimisers and schedule: pre-training, a round, fine-tuning.
@@ -134,6 +144,13 @@ class Method(nn.Module):
     def curves(self) -> Mapping[str, Curve]:
         """Functions that the method has learned, for figures: {"weight": weight against loss}."""
         return {}
+
+    def restorations(self, batch: Batch) -> list[Restoration]:
+        """Images as the method's decoders restore them, for figures; none for a method without decoders.
+
+        Called in eval mode without gradient. The batch is of test images: its labels and indices mean nothing.
+        """
+        return []
 
     # What a method calls.
 
@@ -304,6 +321,9 @@ class Plugin(Method):
 
     def curves(self) -> Mapping[str, Curve]:
         return self.host.curves()
+
+    def restorations(self, batch: Batch) -> list[Restoration]:
+        return self.host.restorations(batch)
 
     def corrected_labels(self) -> Tensor | None:
         return self.host.corrected_labels()

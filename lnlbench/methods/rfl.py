@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lnlbench.data.task import Batch
 from lnlbench.learning.losses import soft_cross_entropy
 from lnlbench.learning.pseudo_labels import one_hot
-from lnlbench.methods.base import Method
+from lnlbench.methods.base import Method, Restoration
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, Row, dataclass, setting
 from lnlbench.networks.decoder import build_light_decoder
 
@@ -123,3 +123,11 @@ class RFL(Method):
 
     def corrected_labels(self) -> Tensor | None:
         return self.corrected if self.hp.bootstrap else None
+
+    def restorations(self, batch: Batch) -> list[Restoration]:
+        if not self.hp.restoration:
+            return []
+        original, distorted = self.views_of(batch)
+        restored = self.net.get_submodule("decoder")(self.net.outputs(distorted).fmap).float()
+        original = F.adaptive_avg_pool2d(original, restored.shape[-1])
+        return [Restoration("net", original, distorted, restored)]
