@@ -182,8 +182,8 @@ DATASETS: dict[str, DatasetInfo] = {
             validation=14_313,
         ),
         DatasetInfo(
-            key="webvision-mini",
-            title="WebVision (50 classes)",
+            key="webvision",
+            title="WebVision mini",
             classes=50,
             train=65_944,
             test=2_500,
@@ -192,15 +192,15 @@ DATASETS: dict[str, DatasetInfo] = {
             citation="W. Li, L. Wang, W. Li, E. Agustsson, L. Van Gool, WebVision Database: Visual Learning and "
             "Understanding from Web Data, 2017",
             terms="from its authors, for research",
-            needs="the resized version of WebVision 1.0: webvision-mini/info/train_filelist_google.txt and "
+            needs="the resized version of WebVision 1.0: webvision/info/train_filelist_google.txt and "
             "info/val_filelist.txt, google/ and val_images_256/",
             reader="lnlbench.data.webvision",
             normalisation={"dataset": _IMAGENET, "imagenet": _IMAGENET, "none": _NONE},
             layouts=(
                 (
-                    "webvision-mini/info/train_filelist_google.txt",
-                    "webvision-mini/info/val_filelist.txt",
-                    "webvision-mini/google",
+                    "webvision/info/train_filelist_google.txt",
+                    "webvision/info/val_filelist.txt",
+                    "webvision/google",
                 ),
             ),
             side=256,

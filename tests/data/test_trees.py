@@ -174,8 +174,8 @@ class TestClothing1M:
 class TestWebVision:
     @pytest.fixture
     def webvision(self, tmp_path, monkeypatch):
-        trees.shrink(monkeypatch, "webvision-mini", train=100, test=50)
-        root = tmp_path / "webvision-mini"
+        trees.shrink(monkeypatch, "webvision", train=100, test=50)
+        root = tmp_path / "webvision"
         lines = {"train": [], "val": []}
         for i in range(160):
             split = "train" if i < 110 else "val"
@@ -189,7 +189,7 @@ class TestWebVision:
         return root
 
     def test_the_first_fifty_classes_are_kept(self, webvision, tmp_path):
-        data = load_dataset("webvision-mini", tmp_path)
+        data = load_dataset("webvision", tmp_path)
         assert data.train_labels.tolist() == [*range(50), *range(50)]
         assert data.test_images.path(0).parent.name == "val_images_256"
         assert data.class_names[7] == "thing 7"
@@ -198,4 +198,4 @@ class TestWebVision:
         with (webvision / "info" / "val_filelist.txt").open("a") as file:
             file.write("\nval1.jpg")
         with pytest.raises(DataError, match=r"val_filelist.txt, line 51: 'val1.jpg' is not 'path target'"):
-            load_dataset("webvision-mini", tmp_path)
+            load_dataset("webvision", tmp_path)
