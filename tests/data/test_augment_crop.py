@@ -67,7 +67,7 @@ def test_every_view_has_the_side_of_the_crop():
     for name in ("plain", "weak", "strong", "randaugment", "simclr", "simclr-wide", "jitter-affine"):
         assert views.view(images, name).shape == (5, 3, 8, 8)
     assert all(view.shape == (5, 3, 8, 8) for view in views.weak_and_distorted(images, "autoaugment", 4))
-    assert torch.equal(views.plain(images), images[:, :, 2:10, 2:10].float() / 255)
+    torch.testing.assert_close(views.plain(images), images[:, :, 2:10, 2:10].float() / 255)
     assert (views.side(12), Views(Recipe(), *[torch.ones(3)] * 2, torch.Generator()).side(12)) == (8, 12)
 
 
