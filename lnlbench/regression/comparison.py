@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lnlbench.errors import InvalidSetting, LnlbenchError, unknown_name
 from lnlbench.regression.baseline import STATS, Baseline
@@ -16,8 +16,10 @@ from lnlbench.regression.pairing import Paired, pair
 from lnlbench.regression.power import detectable
 from lnlbench.report.significance import holm
 from lnlbench.report.statistics import summarise
-from lnlbench.store import Glance, Store
 from lnlbench.suite import Plan
+
+if TYPE_CHECKING:
+    from lnlbench.store import Glance, Store
 
 ALPHA = 0.01
 AUC_STEP = 0.001

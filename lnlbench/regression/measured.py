@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lnlbench.regression.baseline import STATS
 from lnlbench.report.table import FIELDS
-from lnlbench.store import Glance, RunView, Store
+from lnlbench.store import RunView
 from lnlbench.store.tidy import RUN_COLUMNS, finished_runs
+
+if TYPE_CHECKING:
+    from lnlbench.store import Glance, Store
 
 _BROKEN = ("failed", "lost")
 

@@ -94,7 +94,7 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]
 
 def _flat(form: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in form.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lnlbench.data.catalogue import dataset_info
 from lnlbench.errors import LnlbenchError
@@ -26,8 +26,11 @@ from lnlbench.regression.baseline import (
     seedless,
 )
 from lnlbench.regression.measured import Measured, Runs, measured
-from lnlbench.store import Glance, RunView, Store
+from lnlbench.store import RunView
 from lnlbench.suite import Plan, PlannedCell
+
+if TYPE_CHECKING:
+    from lnlbench.store import Glance, Store
 
 _WIDTH = 120
 _ENVIRONMENT = ("device", "device_name", "precision", "threads", "versions", "lnlbench_version", "git_commit")
