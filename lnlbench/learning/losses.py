@@ -16,6 +16,9 @@ from lnlbench.errors import InvalidSetting
 
 Reduction = Literal["none", "mean", "sum"]
 
+PROB_FLOOR = 1e-4
+"""ELR's released code holds probabilities in [1e-4, 1 - 1e-4]; without it the logarithm of its penalty has no bound."""
+
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Cross entropy -sum_c t_c log p_c, p = softmax(logits).
@@ -65,6 +68,18 @@ def prior_penalty(probs: Tensor, prior: Tensor | None = None) -> Tensor:
     if prior is None:
         prior = torch.full_like(mean, 1.0 / probs.shape[1])
     return (torch.xlogy(prior, prior) - prior * mean.log()).sum()
+
+
+def early_learning_penalty(probs: Tensor, targets: Tensor) -> Tensor:
+    """ELR's regulariser, mean_b log(1 - <t_b, p_b>), probs held in [PROB_FLOOR, 1 - PROB_FLOOR] (Liu et al., NeurIPS
+    2020, sec. 4).
+
+    probs: softmax (B, C), which the gradient goes through where it is not held; targets: (B, C), constants, >= 0 with
+    sums of at most 1. A scalar in [log PROB_FLOOR, 0]. Minimising it pushes the classes up whose target is above
+    <t, p>, so that the pull of a label which the targets contradict is cancelled.
+    """
+    held = probs.clamp(PROB_FLOOR, 1 - PROB_FLOOR)
+    return torch.log1p(-(targets * held).sum(dim=1)).mean()
 
 
 def _reduced(losses: Tensor, reduction: Reduction) -> Tensor:

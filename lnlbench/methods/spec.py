@@ -29,6 +29,9 @@ NEEDS: dict[str, str] = {
 SYMMETRIC = ("symmetric", "uniform", "symmetric-exclusive")
 """The noises that spread labels evenly, for rows of a method's table."""
 
+ASYMMETRIC = ("asymmetric", "pairflip", "flip", "flip2", "superclass-next", "block-next", "hierarchical")
+"""The noises whose wrong labels depend on the class, for rows of a method's table."""
+
 
 @dataclass(frozen=True)
 class Hyperparameters(Settings):

@@ -11,7 +11,7 @@ from lnlbench.errors import InvalidSetting
 from lnlbench.learning.ema import ema_update
 from lnlbench.learning.mixup import draw_lambda, mix
 from lnlbench.learning.pseudo_labels import one_hot, sharpen
-from lnlbench.learning.ramps import linear_rampup
+from lnlbench.learning.ramps import linear_rampup, sigmoid_rampup
 
 
 def test_mix_weighs_each_row_with_its_partner():
@@ -152,3 +152,18 @@ def test_rampup_is_linear_between_its_ends(current, value):
 
 def test_rampup_of_no_length_is_a_step():
     assert [linear_rampup(c, 10, 0) for c in (9.9, 10, 11)] == [0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("current", "length", "expected"),
+    [
+        (0, 40000, 0.0067379),
+        (20000, 40000, 0.28650),
+        (40000, 40000, 1),
+        (50000, 40000, 1),
+        (-5, 10, 0.0067379),
+        (7, 0, 1),
+    ],
+)
+def test_the_sigmoid_ramp_rises_from_near_zero_to_one(current, length, expected):
+    assert sigmoid_rampup(current, length) == pytest.approx(expected, rel=1e-4)

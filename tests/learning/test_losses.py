@@ -7,7 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from lnlbench.errors import InvalidSetting
-from lnlbench.learning.losses import confidence_penalty, lq_loss, prior_penalty, soft_cross_entropy
+from lnlbench.learning.losses import (
+    PROB_FLOOR,
+    confidence_penalty,
+    early_learning_penalty,
+    lq_loss,
+    prior_penalty,
+    soft_cross_entropy,
+)
 
 
 def logits_of(p):
@@ -138,3 +145,23 @@ def test_prior_penalty_is_finite_for_a_class_nobody_predicts():
     penalty.backward()
     assert penalty.item() == pytest.approx(0.5 * math.log(0.5) + 0.5 * math.log(0.5 / 1e-8))
     assert torch.isfinite(probs.grad).all()
+
+
+def test_the_early_learning_penalty_has_the_gradient_of_the_closed_form(logits):
+    targets = torch.rand(4, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) / 10
+    logits.requires_grad_()
+    penalty = early_learning_penalty(logits.softmax(1), targets)
+    penalty.backward()
+    p = logits.detach().softmax(1)
+    inner = (p * targets).sum(1, keepdim=True)
+    assert penalty.item() == pytest.approx((1 - inner).log().mean().item())
+    torch.testing.assert_close(logits.grad, p / (1 - inner) * (inner - targets) / 4, atol=1e-12, rtol=1e-5)
+
+
+def test_the_early_learning_penalty_is_bounded_and_has_no_slope_where_it_is_held():
+    probs = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    penalty = early_learning_penalty(probs, torch.tensor([[1.0, 0.0]]))
+    assert penalty.item() == pytest.approx(math.log(PROB_FLOOR), rel=1e-3)
+    penalty.backward()
+    assert not probs.grad.any()
+    assert early_learning_penalty(probs, torch.zeros(1, 2)) == 0

@@ -30,11 +30,15 @@ SETTINGS = {
     "bootstrap": {},
     "forward": {},
     "forward_true": {},
+    "focal": {},
     "imae": {},
+    "mae": {},
+    "self_paced": {},
     "sl": {},
     "rfl": {},
     "joint_optim": {},
     "pencil": {"lambda_y": 2000.0},
+    "elr": {},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -79,6 +83,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("rfl", 9),
         ("joint_optim", 6),
         ("pencil", 8),
+        ("elr", 8),
         ("coteaching", 8),
         ("dividemix", 8),
         ("sanm(ce)", 4),
@@ -147,6 +152,13 @@ def test_pencil_mends_the_labels():
     assert result.last_auc > 0.97
     assert last.corrected_accuracy > 88
     assert last.memorisation < 0.2
+
+
+def test_elrs_targets_know_the_right_labels_and_its_best_is_its_last():
+    result, last = trained("elr")
+    assert result.last > result.best - 3
+    assert result.last_auc > 0.98
+    assert last.memorisation < 0.3
 
 
 def test_co_teaching_selects_clean_samples():

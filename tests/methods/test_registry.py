@@ -17,6 +17,7 @@ OURS = [
     "ce",
     "coteaching",
     "dividemix",
+    "elr",
     "forward",
     "forward_true",
     "gce",
