@@ -19,6 +19,7 @@ OURS_IN_A_PAPER_S_TABLE = {"rfl-table4": ["+ (B) + (C)"]}
 
 SIZES = {
     "cifar-n": {"paper": (12, 6, 3), "desk": (12, 5, 2), "smoke": (12, 3, 1)},
+    "nightly": {"smoke": (12, 2, 5)},
     "quickstart": {"smoke": (5, 1, 2)},
     "rates": {"paper": (9, 12, 3), "desk": (9, 12, 2), "smoke": (9, 6, 1)},
     "rfl-table1": {"paper": (8, 9, 3), "desk": (8, 9, 2), "smoke": (8, 9, 1)},
