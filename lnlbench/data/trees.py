@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -115,8 +115,7 @@ def by_class_folder(root: Path, split: str, classes: Sequence[str]) -> Listed:
 
 def inside(path: str) -> bool:
     """Whether a listed path stays in the folder that it is relative to."""
-    parts = PurePosixPath(path)
-    return bool(path) and not parts.is_absolute() and ".." not in parts.parts and "\0" not in path
+    return bool(path) and path[0] != "/" and "\0" not in path and ".." not in path.split("/")
 
 
 def require_paths(where: str, paths: Sequence[str]) -> None:
