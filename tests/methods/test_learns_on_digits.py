@@ -79,6 +79,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
     ("method", "margin"),
     [
         ("gce", 5),
+        ("mae", 7),
         ("sl", 6),
         ("rfl", 9),
         ("joint_optim", 6),
@@ -128,6 +129,23 @@ def test_imae_hardly_memorises_and_keeps_its_best():
     assert result.last > result.best - 3
     assert result.last_auc > undefended.last_auc + 0.07
     assert last.memorisation < memorised.memorisation / 3
+
+
+def test_focal_loss_memorises_like_cross_entropy():
+    result, last = trained("focal")
+    undefended, _ = trained("ce")
+    assert abs(result.last - undefended.last) < 4
+    assert last.memorisation > 0.6
+
+
+def test_self_paced_learning_leaves_most_wrong_labels_out():
+    result, last = trained("self_paced")
+    undefended, memorised = trained("ce")
+    assert result.last > undefended.last + 1
+    assert result.last_auc > undefended.last_auc + 0.03
+    assert last.select_precision > 0.72
+    assert last.select_recall > 0.8
+    assert last.memorisation < memorised.memorisation - 0.2
 
 
 def test_rfls_targets_are_better_than_the_labels_and_its_best_is_its_last():
