@@ -342,15 +342,6 @@ def test_on_a_narrow_terminal_the_columns_go_below_each_other():
     assert list(plan_command._blocks(["DivideMix"], heads, 5)) == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
-def test_plan_without_a_suite_counts_the_jobs_of_all(lnlbench, quickstart):
-    ended = lnlbench("plan", "--json").json
-    rows = {(row["suite"], row["scale"]): row for row in ended["suites"]}
-    assert rows["quickstart", "smoke"] == {"suite": "quickstart", "scale": "smoke", "jobs": 10, "done": 9}
-    assert ("sanm-table1", "paper") in rows
-    assert ended["distinct_jobs"] <= sum(row["jobs"] for row in ended["suites"])
-    assert "distinct jobs" in lnlbench("plan").out
-
-
 # status
 
 
