@@ -79,7 +79,7 @@ class Batch:
         return self.views.strong(self.images, policy)
 
     def weak_and_distorted(self, policy: str, cutout: int) -> tuple[Tensor, Tensor]:
-        """A weak view, and the same crop under a policy and a cutout (B, 3, H, W): one to be restored from the other."""
+        """A weak view, and the same crop under a policy and a cutout, (B, 3, H, W): to restore one from the other."""
         return self.views.weak_and_distorted(self.images, policy, cutout)
 
     def plain(self) -> Tensor:
