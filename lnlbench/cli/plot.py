@@ -1,15 +1,16 @@
-"""`lnlbench plot`: figures from the database, and of noises, as files. It trains nothing and imports no torch."""
+"""`lnlbench plot`: figures from the database, and of noises, as files. It trains nothing; torch is imported for figures
+of trained models alone (`--job`, see plot_job.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lnlbench.cli import common, selection
+from lnlbench.cli import common, plot_job, selection
 from lnlbench.cli.common import JsonOption, print_json
 from lnlbench.cli.printing import line, table
 from lnlbench.cli.selection import Chosen
@@ -28,10 +29,14 @@ FIGURE_1: dict[str, Any] = {"noises": ("uniform", "flip", "flip2"), "rate": 0.4,
 
 @dataclass
 class _Done:
-    """What a command did: files written, and (suite and scale, kind, why) of what was not drawn."""
+    """What a command did: files written, and (suite and scale, kind, why) of what was not drawn.
+
+    numbers: of figures of trained models, by the figure's name.
+    """
 
     written: list[Path] = field(default_factory=list)
     missing: list[tuple[str, str, str]] = field(default_factory=list)
+    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 def plot(
@@ -66,17 +71,41 @@ def plot(
     classes: Annotated[
         int | None, typer.Option("--classes", min=2, max=1000, help="--kind noise without a suite: how many.")
     ] = None,
+    job: Annotated[
+        list[str] | None,
+        typer.Option("--job", help="Figures of this job's kept model, by its key's start; repeatable: a row each."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, max=10_000, help="--job: pictures of a group, or points.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="--job: auto, cpu, cuda:0, mps.")] = "auto",
     list_kinds: Annotated[bool, typer.Option("--list", help="Name the kinds of figures, draw nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a suite's figures from the results there are; each with its caption beside it in a text file."""
+    """Draw a suite's figures from the results there are, or of trained jobs; each with its caption in a text file."""
     from lnlbench.report import figures
 
     if list_kinds:
         _list(as_json)
         return
-    kinds = [figures.kind(name).name for name in dict.fromkeys(kind or ())]
     formats = _checked_formats(format)
+    if job:
+        _refuse_with_jobs(
+            {"--suite": suite, "--scale": scale, "--method": method, "--dataset": dataset, "--noise": noise}
+            | {"--rate": rate, "--set": settings, "--also": also, "--compare": compare, "--classes": classes}
+        )
+        common.load_plugins(plugin)
+        chosen, own_seed = plot_job.checked_kinds(kind or ()), _one_seed(seed)
+        found, missing = plot_job.draw(
+            job, chosen, db=db, data_dir=data_dir, device=device, samples=samples, seed=own_seed
+        )
+        done = _Done(missing=[("these jobs", *why) for why in missing])
+        _write(done, [drawing for drawing, _ in found], out, formats, dpi)
+        done.numbers = {drawing.name: numbers for drawing, numbers in found}
+        _tell(done, as_json)
+        return
+    plot_job.refuse_without_job(kind or (), samples)
+    kinds = [figures.kind(name).name for name in dict.fromkeys(kind or ())]
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     done = _Done()
     if kinds == ["noise"] and picked.suite is None and not picked.methods:
@@ -143,6 +172,20 @@ def _noises(picked: Chosen, classes: int | None) -> tuple[list[Noise], int, str 
     return noises, there or classes or FIGURE_1["classes"], dataset
 
 
+def _refuse_with_jobs(options: Mapping[str, Any]) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise InvalidSetting(f"--job says what is drawn; {', '.join(given)} would choose others.", "Leave one out.")
+
+
+def _one_seed(seed: Sequence[str] | None) -> int:
+    """The seed of a figure's own draws."""
+    found = selection.seed_numbers(seed) if seed else [0]
+    if len(found) > 1:
+        raise InvalidSetting("with --job there is one --seed: of the figure's own draws.", "For example --seed 3.")
+    return found[0]
+
+
 def _checked_formats(given: Sequence[str] | None) -> list[str]:
     formats = ("pdf", "svg", "png")
     for name in given or ():
@@ -164,7 +207,8 @@ def _write(done: _Done, drawn: Sequence[Drawing], out: Path, formats: Sequence[s
 def _tell(done: _Done, as_json: bool) -> None:
     if as_json:
         missing = [{"of": of, "kind": kind, "why": why} for of, kind, why in done.missing]
-        print_json({"written": list(map(str, done.written)), "not_drawn": missing})
+        numbers = {"numbers": done.numbers} if done.numbers else {}
+        print_json({"written": list(map(str, done.written)), "not_drawn": missing, **numbers})
     else:
         for path in done.written:
             line(f"wrote {path}")
@@ -177,8 +221,11 @@ def _tell(done: _Done, as_json: bool) -> None:
 
 def _list(as_json: bool) -> None:
     from lnlbench.report.figures import KINDS
+    from lnlbench.report.figures.of_models import MODEL_KINDS
 
+    kinds = [(kind.name, kind.title, kind.needs) for kind in KINDS.values()]
+    kinds += [(kind.name, kind.title, kind.needs) for kind in MODEL_KINDS.values()]
     if as_json:
-        print_json([{"kind": kind.name, "shows": kind.title, "needs": kind.needs} for kind in KINDS.values()])
+        print_json([{"kind": name, "shows": title, "needs": needs} for name, title, needs in kinds])
     else:
-        table(["kind", "shows", "needs"], [[kind.name, kind.title, kind.needs] for kind in KINDS.values()])
+        table(["kind", "shows", "needs"], kinds)
