@@ -26,6 +26,8 @@ VARIANTS = [
     ("imae", {"variant": "official"}),
     ("rfl", {"restoration": False, "classify_on": "t", "alpha": "cosine"}),
     ("rfl", {"cluster": False, "stopgrad": False}),
+    ("self_paced", {"pace": "anneal", "weight": "linear"}),
+    ("s_model", {"init": "identity", "beta": 0.1}),
     ("joint_optim", {"prior": "given", "window": 2}),
     ("pencil", {"variant": "paper"}),
     ("sanm(dividemix)", {"variant": "official"}),
@@ -224,6 +226,19 @@ class SeedsItself(Toy):
             self.learn(loss + self.extra(torch.ones(1, 4)).square().mean(), self)
 
 
+class StartsAtTheIdentity(Toy):
+    def setup(self):
+        super().setup()
+        self.extra = self.build(lambda: nn.Linear(self.task.num_classes, self.task.num_classes, bias=False))
+        nn.init.eye_(self.extra.weight)
+
+    def train_epoch(self, epoch):
+        for batch in self.batches():
+            logits = self.net(batch.weak())
+            self.learn(F.cross_entropy(logits, batch.labels), self.net)
+            self.learn(F.cross_entropy(self.extra(logits.detach()), batch.labels), self.extra)
+
+
 class ThreeBest(Toy):
     def weight(self, epoch):
         return torch.ones(self.task.num_classes).topk(3).values.mean()
@@ -325,6 +340,11 @@ def test_a_healthy_method_keeps_the_contract(register) -> None:
     assert [r.message for r in results if not r.passed] == []
     assert [r.name for r in results] == list(CHECKS)
     assert told == results
+
+
+def test_a_matrix_may_start_at_the_identity_under_every_seed(register) -> None:
+    (result,) = check_method(register(StartsAtTheIdentity), only=["other_seed_other_numbers"])
+    assert result.passed, result.message
 
 
 @pytest.mark.parametrize(("broken", "check", "message"), BROKEN, ids=lambda v: getattr(v, "__name__", str(v)))

@@ -1,5 +1,5 @@
-"""Transition matrices T[i, j] = P(given label j | true label i), rows summing to 1: estimated from predictions of
-noisy labels, and used in a loss. Which predictions these are, and of which images, is the method's business.
+"""Transition matrices T[i, j] = P(given label j | true label i), rows summing to 1: estimated from predictions and
+labels, and used in a loss. Which predictions these are, and of which images, is the method's business.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lnlbench.errors import InvalidSetting
+from lnlbench.learning.pseudo_labels import one_hot
 
 _LOWEST = log(1e-12)
 
@@ -33,6 +34,35 @@ def estimated_by_anchors(probs: Tensor, percentile: float | None = 97.0) -> Tens
         candidates = probs.where(below | ~below.any(0), torch.full_like(probs, -1.0))
     rows = probs[candidates.argmax(0)]
     return rows / rows.sum(1, keepdim=True)
+
+
+def estimated_by_trusted(probs: Tensor, labels: Tensor) -> Tensor:
+    """T (C, C): row k is the mean prediction over the samples that truly are of class k (Hendrycks et al., NeurIPS
+    2018, Eq. 1).
+
+    probs: (M, C) a network's estimates of the *given* label; labels: (M,) int64 true ones, of samples that the network
+    has not seen. A class without a sample gets the identity's row.
+    """
+    return _mean_rows(one_hot(labels, probs.shape[1]), probs)
+
+
+def estimated_by_confusion(probs: Tensor, labels: Tensor, hard: bool = True) -> Tensor:
+    """T (C, C): row i is how the given labels of the samples that a network takes for class i are spread (Goldberger
+    and Ben-Reuven, ICLR 2017, sec. 3).
+
+    probs: (N, C) the network's predictions; labels: (N,) int64 given ones. hard: a sample counts for its likeliest
+    class, else for every class by its probability. A class that is never predicted gets the identity's row.
+    """
+    classes = probs.shape[1]
+    return _mean_rows(one_hot(probs.argmax(1), classes) if hard else probs, one_hot(labels, classes))
+
+
+def _mean_rows(weights: Tensor, values: Tensor) -> Tensor:
+    """(C, C): row i is the mean of `values` (N, C) under column i of `weights` (N, C), or the identity's where that is
+    0."""
+    total = weights.sum(0)[:, None]
+    identity = torch.eye(weights.shape[1], device=weights.device)
+    return torch.where(total > 0, weights.T @ values / total.clamp_min(1e-30), identity)
 
 
 def forward_cross_entropy(logits: Tensor, labels: Tensor, matrix: Tensor) -> Tensor:

@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F
 
 from lnlbench.errors import InvalidSetting
-from lnlbench.learning.transitions import estimated_by_anchors, forward_cross_entropy, log_posterior_correct
+from lnlbench.learning.transitions import (
+    estimated_by_anchors,
+    estimated_by_confusion,
+    estimated_by_trusted,
+    forward_cross_entropy,
+    log_posterior_correct,
+)
 
 
 def drawn(*shape, seed=0):
@@ -117,3 +123,32 @@ def test_the_orientation_is_true_class_by_row():
     assert recall(matrix) > 0.95
     assert recall(matrix.t() / matrix.t().sum(1, keepdim=True)) < 0.5
     assert recall(torch.eye(3)) < 0.5
+
+
+def test_trusted_samples_give_the_matrix_of_a_predictor_that_knows_it():
+    matrix, labels = stochastic(4), torch.arange(12) % 4
+    found = estimated_by_trusted(matrix[labels], labels)
+    torch.testing.assert_close(found, matrix)
+    torch.testing.assert_close(estimated_by_trusted(drawn(12, 4).softmax(1), labels).sum(1), torch.ones(4))
+
+
+def test_rows_are_true_classes():
+    """All trusted samples of class 0 are predicted as given as 1, those of class 1 as 1."""
+    probs = torch.tensor([[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    assert torch.equal(estimated_by_trusted(probs, torch.tensor([0, 0, 1])), torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+
+
+def test_the_confusion_is_the_share_of_given_labels_in_each_predicted_class():
+    predicted, given = torch.tensor([0, 0, 0, 0, 1]), torch.tensor([0, 0, 0, 1, 0])
+    hard = estimated_by_confusion(10 * torch.eye(2)[predicted] + torch.eye(2)[given], given)
+    assert torch.equal(hard, torch.tensor([[0.75, 0.25], [1.0, 0.0]]))
+    soft = estimated_by_confusion(torch.full((5, 2), 0.5), given, hard=False)
+    torch.testing.assert_close(soft, torch.tensor([[0.8, 0.2], [0.8, 0.2]]))
+
+
+def test_a_class_of_which_nothing_is_known_keeps_its_labels():
+    probs = torch.tensor([[0.6, 0.4, 0.0]] * 4)
+    labels = torch.tensor([0, 0, 1, 1])
+    assert torch.equal(estimated_by_trusted(probs, labels)[2], torch.eye(3)[2])
+    for hard in (True, False):
+        assert torch.equal(estimated_by_confusion(probs, labels, hard)[2], torch.eye(3)[2])

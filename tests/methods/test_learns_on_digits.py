@@ -33,6 +33,7 @@ SETTINGS = {
     "focal": {},
     "imae": {},
     "mae": {},
+    "s_model": {},
     "self_paced": {},
     "sl": {},
     "rfl": {},
@@ -136,6 +137,15 @@ def test_focal_loss_memorises_like_cross_entropy():
     undefended, _ = trained("ce")
     assert abs(result.last - undefended.last) < 4
     assert last.memorisation > 0.6
+
+
+def test_the_s_models_second_stage_starts_well_and_its_channel_then_leaks():
+    result, last = trained("s_model")
+    undefended, _ = trained("ce")
+    assert result.best > undefended.best + 2
+    assert result.best_auc > undefended.best_auc + 0.01
+    assert result.last < result.best - 5
+    assert last.memorisation > 0.5
 
 
 def test_self_paced_learning_leaves_most_wrong_labels_out():
