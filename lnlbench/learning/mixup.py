@@ -6,6 +6,7 @@ The permutation and the coefficient are the caller's, so that one draw can serve
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lnlbench.errors import InvalidSetting
@@ -25,10 +26,19 @@ def draw_lambda(alpha: float, rng: np.random.Generator, *, at_least_half: bool) 
     at_least_half: max(lam, 1 - lam), so that a mixed row stays closer to its own input (MixMatch, DivideMix).
     InvalidSetting for a negative alpha.
     """
+    lam = float(_drawn(alpha, rng, 1)[0])
+    return max(lam, 1 - lam) if at_least_half else lam
+
+
+def draw_lambdas(alpha: float, rng: np.random.Generator, pairs: int) -> Tensor:
+    """A coefficient a row, (B,) float64 on the CPU, each as `draw_lambda` draws one; pairs: B."""
+    return torch.from_numpy(_drawn(alpha, rng, pairs))
+
+
+def _drawn(alpha: float, rng: np.random.Generator, count: int) -> np.ndarray:
     if alpha < 0:
         raise InvalidSetting(f"alpha of mixup must be at least 0, got {alpha!r}.")
-    lam = float(rng.beta(alpha, alpha)) if alpha > 0 else 1.0
-    return max(lam, 1 - lam) if at_least_half else lam
+    return rng.beta(alpha, alpha, count) if alpha > 0 else np.ones(count)
 
 
 def _mixed(values: Tensor, lam: float | Tensor, permutation: Tensor) -> Tensor:
