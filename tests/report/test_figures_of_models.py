@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from lnlbench.errors import UnknownName
 from lnlbench.inspection.activation import GROUPS, Activation, MapNumbers, MapRow
@@ -151,6 +153,18 @@ def test_twenty_classes_are_told_apart_and_a_hundred_have_no_legend():
     drawing = points.embedding(cloud(100), shown())
     assert not drawing.figure.legends
     assert "Colours run over the 100 classes" in drawing.caption
+
+
+@pytest.mark.parametrize("number", range(points.MOST_LOOKS))
+def test_the_points_of_every_class_are_seen_at_low_resolution(number):
+    figure, (axes,) = style.panels(1)
+    places = RNG.random((1000, 2))
+    points._scatter(axes, places, np.full(1000, number), points.MOST_LOOKS)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="rgba", dpi=80)
+    pixels = np.frombuffer(buffer.getvalue(), dtype=np.uint8).reshape(-1, 4)[:, :3] / 255
+    near = np.abs(pixels - to_rgb(points._colour(number))).max(1) < 0.1
+    assert near.sum() > 500
 
 
 def test_kinds_that_there_are_not_are_refused():

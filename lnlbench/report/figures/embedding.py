@@ -24,7 +24,8 @@ _COLOURS = (
     *("#AA4499", "#44AA99", "#882255", "#999933", "#888888"),
 )
 """Ten colours of Paul Tol's scheme `muted`, which colour-blind readers tell apart; rows of other figures need fewer."""
-_MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+_MARKERS = ("o", "^", "s", "D", "v", "X", "p")
+"""Not the plus, whose arms fall between the pixels when it is this small."""
 
 
 def embedding(found: Embedding, shown: Shown) -> Drawing:
