@@ -86,7 +86,9 @@ class Schedule(Settings):
     milestones: tuple[float, ...] = setting((0.5,), "multistep: where it drops, in epochs, or fractions below 1", low=0)
     gamma: float = setting(0.1, "multistep: factor at each milestone", above=0, high=1)
     start: float = setting(0.0, "linear: epoch (or fraction below 1) from which the rate falls to 0", low=0)
+    floor: float = setting(0.0, "cosine: factor at the end", low=0, high=1, omit=0.0)
     warmup: float = setting(0.0, "epochs of linear rise from 0", low=0)
+    warmup_start: float = setting(0.0, "factor at which that rise starts instead", low=0, high=1, omit=0.0)
     per: Literal["epoch", "iteration"] = setting("epoch", "how often it moves")
     adam_beta1: float | None = setting(
         None, "linear: Adam's beta1 from `start` on (Co-teaching)", low=0, below=1, omit=None

@@ -14,12 +14,21 @@ from lnlbench.job import Optimizer, Schedule
 def factor(schedule: Schedule, position: float, epochs: int) -> float:
     """The factor on the learning rate at `position` (in epochs, 0 at the start) of `epochs`."""
     if schedule.warmup > 0 and position < schedule.warmup:
-        return max(position, 1e-3 * schedule.warmup) / schedule.warmup
+        if schedule.warmup_start == 0:
+            return max(position, 1e-3 * schedule.warmup) / schedule.warmup
+        # Towards where the schedule goes on, so that the rate does not jump (SupContrast).
+        end = _shape(schedule, schedule.warmup, epochs)
+        return schedule.warmup_start + (end - schedule.warmup_start) * position / schedule.warmup
+    return _shape(schedule, position, epochs)
+
+
+def _shape(schedule: Schedule, position: float, epochs: int) -> float:
     if schedule.name == "multistep":
         passed = sum(position >= at(milestone, epochs) for milestone in schedule.milestones)
         return schedule.gamma**passed
     if schedule.name == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * min(position / epochs, 1.0)))
+        fall = 0.5 * (1 + math.cos(math.pi * min(position / epochs, 1.0)))
+        return schedule.floor + (1 - schedule.floor) * fall
     if schedule.name == "linear":
         start = at(schedule.start, epochs)
         return 1.0 if position < start or start >= epochs else max(0.0, (epochs - position) / (epochs - start))

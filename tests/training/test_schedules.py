@@ -19,10 +19,17 @@ from lnlbench.training.schedules import at, factor, make_optimizer, set_rate
         (Schedule("linear", start=0.4), 200, {79: 1, 140: 0.5}),
         (Schedule("constant", warmup=5), 20, {0: 1e-3, 1: 0.2, 4: 0.8, 5: 1}),
         (Schedule("multistep", (2,), warmup=5), 20, {4: 0.8, 5: 0.1}),
+        (Schedule("cosine", floor=0.02), 300, {0: 1, 150: 0.51, 300: 0.02}),
+        # SupContrast: 0.5 to 0.0005 after a rise from 0.01 to 0.49988.
+        (
+            Schedule("cosine", floor=0.001, warmup=10, warmup_start=0.02),
+            1000,
+            {0: 0.02, 5: 0.50988, 9.999999: 0.99975, 10: 0.99975, 1000: 0.001},
+        ),
     ],
 )
 def test_factor_by_epoch(schedule: Schedule, epochs: int, expected: dict) -> None:
-    assert {e: factor(schedule, e, epochs) for e in expected} == pytest.approx(expected)
+    assert {e: factor(schedule, e, epochs) for e in expected} == pytest.approx(expected, rel=1e-5)
 
 
 def test_factor_within_an_epoch() -> None:
