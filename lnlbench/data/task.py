@@ -23,6 +23,8 @@ class Task:
 
     noisy_labels: (N,) int64 in 0..C-1, on the run's device. image_shape: (3, H, W).
     granted: values of the needs that the method has declared, by name; read them with `task.need(name)`.
+    noisy_meta_labels: (M,) int64, the meta set's labels under the training set's noise, also for a method whose
+    batches of it have clean ones; None without a meta set.
     """
 
     num_classes: int
@@ -31,6 +33,7 @@ class Task:
     epochs: int
     batch_size: int
     granted: Mapping[str, Any] = field(default_factory=dict)
+    noisy_meta_labels: Tensor | None = None
 
     @property
     def num_samples(self) -> int:

@@ -46,6 +46,8 @@ class Engine(Protocol):
 
     def scores(self, method: nn.Module, fn: Callable[[Batch], Tensor], subset: Tensor | None) -> Tensor: ...
 
+    def meta_scores(self, method: nn.Module, fn: Callable[[Batch], Tensor]) -> Tensor: ...
+
     def network(self, backbone: str | None) -> Backbone: ...
 
     def build(self, make: Callable[[], nn.Module]) -> Any: ...
@@ -228,6 +230,10 @@ class Method(nn.Module):
         """`fn` over the training set in order, in large batches, in eval mode without gradient: (N, ...) float32."""
         return self.engine.scores(self, fn, subset)
 
+    def meta_scores(self, fn: Callable[[Batch], Tensor]) -> Tensor:
+        """`fn` over the meta set in order, in large batches, in eval mode without gradient: (M, ...) float32."""
+        return self.engine.meta_scores(self, fn)
+
     def losses(self, net: Backbone) -> Tensor:
         """(N,) cross-entropy of every given label under a network, on plain views in eval mode."""
         return self.scores(lambda batch: F.cross_entropy(net(batch.plain()), batch.labels, reduction="none"))
@@ -247,7 +253,8 @@ class Method(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The seam for plug-ins: the rows of a step, as its host would train on them, pass through here.
 
-        images (B, 3, H, W) and targets (B, C) come back as (R, 3, H, W) and (R, C); without plug-ins unchanged.
+        images (B, 3, H, W) and targets (B, C) come back as (R, 3, H, W) and (R, C), in blocks of the B samples in
+        their order; without plug-ins unchanged.
         given: the targets are the noisy labels as given, not an estimate by the host; a plug-in may refine them
         and may train on its own rows instead. keep: the B rows must come first and unchanged all the same.
         clean: (B,) probability that the given label is right, where the host has one. output: the host's

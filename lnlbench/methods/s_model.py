@@ -6,7 +6,7 @@ trained on the noisy labels and kept at its lowest held-out loss, with them; the
 `init=identity` is uber-research/learning-to-reweight-examples' version, from scratch and with a floor of 1e-3. Counts
 are hard as in udibr/noisy_labels, soft as in the paper. The published row, from Meta-Weight-Net, is of an unknown
 version and far below cross-entropy without noise; nothing here is degraded to match it. Ours: both stages have the
-recipe's full length, and the second trains on all samples. The complex model, of an image-dependent channel, is left out.
+recipe's full length, and the second trains on all samples. The complex model, whose channel sees images, is left out.
 """
 
 from typing import Any, Literal

@@ -175,22 +175,13 @@ class Engine:
         if self._loss_count % GUARD_EVERY == 0:
             self.guard()
 
-    @torch.no_grad()
     def scores(self, method: nn.Module, fn: Callable[[Batch], Tensor], subset: Tensor | None) -> Tensor:
         """`fn` over the training set (or a subset) in order, every module in eval mode: float32 (N, ...)."""
-        modes = [(module, module.training) for module in method.modules()]
-        method.eval()
-        try:
-            parts = []
-            order = self._order(subset)
-            for batch in self._stream(order, eval_batch(self.source.shape)):
-                if self.stop():
-                    raise Interrupted
-                parts.append(fn(batch).float())
-        finally:
-            for module, mode in modes:
-                module.training = mode
-        return torch.cat(parts)
+        return self._scored(method, fn, self._stream(self._order(subset), eval_batch(self.source.shape)))
+
+    def meta_scores(self, method: nn.Module, fn: Callable[[Batch], Tensor]) -> Tensor:
+        """`fn` over the meta set in order, every module in eval mode: float32 (M, ...)."""
+        return self._scored(method, fn, self.meta_batches(eval_batch(self.source.shape), shuffle=False))
 
     # For the trainer.
 
@@ -250,6 +241,21 @@ class Engine:
         self.lr = state.get("lr", self.lr)
 
     # Inside.
+
+    @torch.no_grad()
+    def _scored(self, method: nn.Module, fn: Callable[[Batch], Tensor], batches: Iterator[Batch]) -> Tensor:
+        modes = [(module, module.training) for module in method.modules()]
+        method.eval()
+        try:
+            parts = []
+            for batch in batches:
+                if self.stop():
+                    raise Interrupted
+                parts.append(fn(batch).float())
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        return torch.cat(parts)
 
     def _order(self, subset: Tensor | None) -> Tensor:
         if subset is None:

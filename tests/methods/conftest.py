@@ -103,7 +103,8 @@ def table():
 def rig():
     """`rig(method, n=..., num_classes=..., ...)`: settings of the method and, in `recipe`, of the recipe.
 
-    meta: size of the meta set, whose labels are 0, 1, 2, ... modulo the classes.
+    meta: size of the meta set, whose labels are 0, 1, 2, ... modulo the classes; noisy_meta: those of its labels
+    that the noise changed, by index.
     """
 
     def make(
@@ -118,6 +119,7 @@ def rig():
         granted: dict[str, Any] | None = None,
         labels: torch.Tensor | None = None,
         meta: int = 0,
+        noisy_meta: dict[int, int] | None = None,
         **settings: Any,
     ) -> Rig:
         job = resolve_job(
@@ -143,7 +145,12 @@ def rig():
         held_out = (torch.randint(256, (meta, 3, size, size), generator=draw, dtype=torch.uint8), torch.arange(meta))
         known = (held_out[0], held_out[1] % num_classes) if meta else None
         engine = Engine(job.recipe, TensorSource(images), labels, num_classes, views, place, streams, meta=known)
-        task = Task(num_classes, labels, (3, size, size), job.recipe.epochs, job.recipe.batch_size, granted or {})
+        given = held_out[1] % num_classes if meta else None
+        for index, label in (noisy_meta or {}).items():
+            given[index] = label
+        task = Task(
+            num_classes, labels, (3, size, size), job.recipe.epochs, job.recipe.batch_size, granted or {}, given
+        )
         built = build_method(job, task, engine)
         engine.begin_stage(None, None, job.recipe.epochs)
         made = Rig(built, engine, images, labels)

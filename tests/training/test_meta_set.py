@@ -97,6 +97,7 @@ def test_a_method_is_shown_noisy_labels_unless_it_declares_clean_ones(trained, m
     assert built.indices.tolist() == list(range(50))
     assert built.virtual_rate == pytest.approx(0.02)
     assert ("clean_meta" in built.task.granted) == (which == "true")
+    assert built.task.noisy_meta_labels.tolist() == data.meta.given.tolist()
     assert not np.array_equal(data.meta.given, data.meta.true)
 
 
