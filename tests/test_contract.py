@@ -30,6 +30,8 @@ VARIANTS = [
     ("s_model", {"init": "identity", "beta": 0.1}),
     ("joint_optim", {"prior": "given", "window": 2}),
     ("pencil", {"variant": "paper"}),
+    ("cdr", {"variant": "paper", "num_gradual": 2}),
+    ("elr_plus", {"label_product": True, "coef_step": 10, "ema_step": None}),
     ("sanm(dividemix)", {"variant": "official"}),
     ("sanm(ce)", {"variant": "official"}),
 ]

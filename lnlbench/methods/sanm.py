@@ -84,7 +84,7 @@ SPEC = MethodSpec(
     hyperparameters=Hyper,
     plugin=True,
     requires=(Requires("mask_networks", given={"mask_source": "pretrained"}),),
-    hosts=("ce", "coteaching", "dividemix"),
+    hosts=("ce", "coteaching", "cdr", "elr_plus", "dividemix"),
     table=(
         Row(given={"variant": "official"}, set={"activation": "squared", "views": "separate", "beta": 0.02}),
         Row(given={"variant": "official"}, dataset="clothing1m", set={"beta": 0.3}),

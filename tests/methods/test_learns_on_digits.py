@@ -30,6 +30,7 @@ SETTINGS = {
     "bootstrap": {},
     "forward": {},
     "forward_true": {},
+    "glc": {},
     "focal": {},
     "imae": {},
     "mae": {},
@@ -40,9 +41,13 @@ SETTINGS = {
     "joint_optim": {},
     "pencil": {"lambda_y": 2000.0},
     "elr": {},
+    "elr_plus": {"ema_step": 100, "gamma": 0.9},
+    "cdr": {"variant": "paper"},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
+    "sanm(cdr)": {"start_epoch": WARMUP},
+    "sanm(elr_plus)": {"start_epoch": WARMUP, "ema_step": 100, "gamma": 0.9},
     "sanm(dividemix)": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
 }
 
@@ -80,15 +85,19 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
     ("method", "margin"),
     [
         ("gce", 5),
+        ("glc", 6),
         ("mae", 7),
         ("sl", 6),
         ("rfl", 9),
         ("joint_optim", 6),
         ("pencil", 8),
         ("elr", 8),
+        ("elr_plus", 9),
         ("coteaching", 8),
         ("dividemix", 8),
         ("sanm(ce)", 4),
+        ("sanm(cdr)", 6),
+        ("sanm(elr_plus)", 9),
         ("sanm(dividemix)", 8),
     ],
 )
@@ -182,11 +191,19 @@ def test_pencil_mends_the_labels():
     assert last.memorisation < 0.2
 
 
-def test_elrs_targets_know_the_right_labels_and_its_best_is_its_last():
-    result, last = trained("elr")
+@pytest.mark.parametrize("method", ["elr", "elr_plus", "sanm(elr_plus)"])
+def test_elrs_targets_know_the_right_labels_and_its_best_is_its_last(method):
+    result, last = trained(method)
     assert result.last > result.best - 3
     assert result.last_auc > 0.98
     assert last.memorisation < 0.3
+
+
+def test_cdr_by_its_equations_memorises_less_than_cross_entropy():
+    result, last = trained("cdr")
+    _, memorised = trained("ce")
+    assert last.memorisation < memorised.memorisation - 0.15
+    assert result.last_auc > trained("ce")[0].last_auc + 0.03
 
 
 def test_co_teaching_selects_clean_samples():

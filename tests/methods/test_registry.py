@@ -14,10 +14,12 @@ from lnlbench.methods.base import Method, Plugin
 
 OURS = [
     "bootstrap",
+    "cdr",
     "ce",
     "coteaching",
     "dividemix",
     "elr",
+    "elr_plus",
     "forward",
     "forward_true",
     "gce",

@@ -514,10 +514,11 @@ def test_the_released_decoder_of_large_images_is_the_official_variants_alone(rig
     assert shape[1] == size // 4
 
 
-@pytest.mark.parametrize("host", ["ce", "coteaching", "dividemix"])
+@pytest.mark.parametrize("host", ["ce", "coteaching", "cdr", "elr_plus", "dividemix"])
 @pytest.mark.parametrize("variant", ["paper", "official"])
 def test_every_host_trains_with_finite_losses_down_to_one_sample(rig, host, variant):
-    settings = {"forget_rate": 0.2} if host == "coteaching" else {"warmup_epochs": 1} if host == "dividemix" else {}
+    own = {"coteaching": {"forget_rate": 0.2}, "cdr": {"tau": 0.2}, "dividemix": {"warmup_epochs": 1}}
+    settings = own.get(host, {})
     for num_classes in (2, 4):
         run = rig(f"sanm({host})", n=9, num_classes=num_classes, start_epoch=1, variant=variant, **settings)
         for epoch in range(2):
