@@ -74,6 +74,8 @@ def _print_scale(found: Suite, scale: Scale) -> None:
             ("recipe", layout.recipe),
             *wording.recipe(Recipe.from_dict(merge(Recipe().to_dict(), recipe.recipe))),
             *((slug, settings(values)) for slug, values in recipe.methods.items()),
+            *((f"with {name}", settings(wording.flat(values))) for name, values in recipe.backbones.items()),
+            *wording.other_recipes(layout),
         ]
     )
 

@@ -100,14 +100,24 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def columns(layout: Layout) -> list[str]:
-    """The columns of a table, a line each data set and noise: 'cifar10: symmetric at 20%, 50%'."""
+    """The columns of a table, a line each data set and noise: 'cifar10: symmetric at 20%, 50%; backbone cnn9'."""
     lines = []
     for group in layout.columns:
         noises = group.noises(layout.noise)
         rates = ", ".join(f"{100 * rate:g}%" for rate in group.rates)
         kind = noises[0].replace(rate=None)
-        lines.append(f"{group.dataset}: {kind.label()}{' at ' if rates else ''}{rates}{_rest(kind)}")
+        own = f"; {settings(flat(group.recipe))}" if group.recipe else ""
+        lines.append(f"{group.dataset}: {kind.label()}{' at ' if rates else ''}{rates}{_rest(kind)}{own}")
     return lines
+
+
+def other_recipes(layout: Layout) -> Facts:
+    """Which rows are trained by another recipe file than the suite's, and whether methods keep their own."""
+    files = dict.fromkeys(row.recipe_file for row in layout.rows if row.recipe_file not in ("", layout.recipe))
+    facts: Facts = [(f"by {name}", [row.label for row in layout.rows if row.recipe_file == name]) for name in files]
+    if layout.common_recipe:
+        facts.append(("all rows", "by this recipe, also where a method's paper insists on another"))
+    return facts
 
 
 def table_line(row: Row) -> str:

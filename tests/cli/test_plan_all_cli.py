@@ -88,3 +88,15 @@ def test_a_suite_that_cannot_be_read_or_planned_hides_no_other_in_the_plan(lnlbe
     assert {"zz-good", "zz-base", "quickstart"} <= {row["suite"] for row in ended.json["suites"]}
     assert "zz-broken.yaml, line 1" in ended.err
     assert "zz-wrong, row 'CE': unknown hyperparameter of ce 'no_such'" in ended.err
+
+
+def test_a_shown_suite_says_which_rows_and_columns_are_trained_otherwise(lnlbench):
+    mixed = lnlbench("show", "suite", "rmw-table1", "--scale", "paper").out
+    assert "flip2 at 0%, 20%, 40%; backbone resnet32" in mixed
+    assert "MW-Net*, MNW-Net, RMNW-Net" in next(line for line in mixed.splitlines() if line.startswith("by rmw-meta"))
+    common = lnlbench("show", "suite", "rmw-table1-common", "--scale", "paper").out
+    assert "schedule.milestones [40, 50]" in next(
+        line for line in common.splitlines() if line.startswith("with resnet32")
+    )
+    assert "by rmw-meta" not in common
+    assert "also where a method's paper insists" in common
