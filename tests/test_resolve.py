@@ -217,3 +217,14 @@ def test_noises_that_draw_the_same_labels_have_one_key_and_a_file_is_known_by_it
     file.unlink()
     with pytest.raises(DataError, match=r"labels\.json"):
         resolve_job("ce", "digits", noise, 1)
+
+
+def test_a_table_row_that_needs_a_hyperparameter_may_set_the_recipe_too(monkeypatch):
+    spec = dataclasses.replace(PLUG, table=(Row(given={"variant": "y"}, set={"recipe.epochs": 5}),))
+    known = {"plug": spec, "host": HOST}
+    monkeypatch.setattr(registry, "spec", lambda slug: known[slug])
+
+    def epochs(variant):
+        return resolve_job("plug(host)", "cifar10", SYM, 1, overrides=[{"variant": variant}]).recipe.epochs
+
+    assert (epochs("x"), epochs("y")) == (77, 5)
