@@ -17,7 +17,14 @@ def mix(inputs: Tensor, targets: Tensor, lam: float | Tensor, permutation: Tenso
 
     lam: one number, or one a row as a tensor (B,), in [0, 1]; at 1 both come back exactly. permutation: (B,) int64.
     """
-    return _mixed(inputs, lam, permutation), _mixed(targets, lam, permutation)
+    return mixed(inputs, lam, permutation), mixed(targets, lam, permutation)
+
+
+def mixed(values: Tensor, lam: float | Tensor, permutation: Tensor) -> Tensor:
+    """lam * values + (1 - lam) * values[permutation] for one tensor (B, ...); arguments as in `mix`."""
+    if isinstance(lam, Tensor) and lam.ndim == 1:
+        lam = lam.to(values).view(-1, *[1] * (values.ndim - 1))
+    return values[permutation].lerp(values, lam)
 
 
 def draw_lambda(alpha: float, rng: np.random.Generator, *, at_least_half: bool) -> float:
@@ -39,9 +46,3 @@ def _drawn(alpha: float, rng: np.random.Generator, count: int) -> np.ndarray:
     if alpha < 0:
         raise InvalidSetting(f"alpha of mixup must be at least 0, got {alpha!r}.")
     return rng.beta(alpha, alpha, count) if alpha > 0 else np.ones(count)
-
-
-def _mixed(values: Tensor, lam: float | Tensor, permutation: Tensor) -> Tensor:
-    if isinstance(lam, Tensor) and lam.ndim == 1:
-        lam = lam.to(values).view(-1, *[1] * (values.ndim - 1))
-    return values[permutation].lerp(values, lam)

@@ -31,6 +31,7 @@ SETTINGS = {
     "forward": {},
     "forward_true": {},
     "glc": {},
+    "l2rw": {},
     "focal": {},
     "imae": {},
     "mae": {},
@@ -43,6 +44,8 @@ SETTINGS = {
     "elr": {},
     "elr_plus": {"ema_step": 100, "gamma": 0.9},
     "cdr": {"variant": "paper"},
+    "mixup": {},
+    "m_correction": {"warmup_epochs": WARMUP},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -86,6 +89,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
     [
         ("gce", 5),
         ("glc", 6),
+        ("l2rw", 8),
         ("mae", 7),
         ("sl", 6),
         ("rfl", 9),
@@ -93,6 +97,8 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("pencil", 8),
         ("elr", 8),
         ("elr_plus", 9),
+        ("mixup", 7),
+        ("m_correction", 8),
         ("coteaching", 8),
         ("dividemix", 8),
         ("sanm(ce)", 4),
@@ -204,6 +210,21 @@ def test_cdr_by_its_equations_memorises_less_than_cross_entropy():
     _, memorised = trained("ce")
     assert last.memorisation < memorised.memorisation - 0.15
     assert result.last_auc > trained("ce")[0].last_auc + 0.03
+
+
+def test_mixups_best_and_last_are_close():
+    result, last = trained("mixup")
+    assert result.last > result.best - 3
+    assert result.last_auc > 0.97
+    assert last.memorisation < 0.15
+
+
+def test_m_correction_finds_the_wrong_labels_and_mends_them():
+    result, last = trained("m_correction")
+    assert result.last > result.best - 2
+    assert result.last_auc > 0.98
+    assert last.corrected_accuracy > 85
+    assert last.memorisation < 0.1
 
 
 def test_co_teaching_selects_clean_samples():
