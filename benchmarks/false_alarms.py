@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats as scipy_stats
 
+from lnlbench.cli.common import parse_settings
 from lnlbench.regression import Check, check, make_baseline
 from lnlbench.regression.moderated import Pair, judge
 from lnlbench.report.significance import holm
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--suite", default="nightly", help="name or YAML file")
     parser.add_argument("--scale", choices=("paper", "desk", "smoke"), help="default: the suite's first")
     parser.add_argument("--method", action="append", default=[], help="only this row; repeatable")
+    parser.add_argument("--set", action="append", default=[], help="as of `lnlbench run`; repeatable")
     parser.add_argument("--alpha", type=float, default=0.01, help="stated chance of a false alarm in a check")
     parser.add_argument("--workers", type=int, help="of `lnlbench run`")
     parser.add_argument("--no-run", action="store_true", help="compare what is in the database; run nothing")
@@ -46,28 +48,29 @@ def main() -> None:
         return
     if given.repeats < 1:
         parser.error("--repeats is at least 1")
-    plans = seed_sets(given.suite, given.scale, given.method, given.repeats)
+    plans = seed_sets(given)
     if not given.no_run:
-        for plan in plans:
-            run(given, plan)
+        run(given, plans)
     with open_store(given.db, create=False) as store:
         report(store, plans, given.alpha)
 
 
-def seed_sets(suite: str, scale: str | None, methods: Sequence[str], repeats: int) -> list[Plan]:
-    """The suite with its own seeds, then with as many others in each of `repeats` disjoint sets."""
-    loaded = load_suite(suite)
-    first = loaded.plan(scale, methods=methods)  # type: ignore[arg-type]
+def seed_sets(given: argparse.Namespace) -> list[Plan]:
+    """The suite with its own seeds, then with as many others in each of `--repeats` disjoint sets."""
+    suite = load_suite(given.suite)
+    choice = {"methods": given.method, "settings": parse_settings(given.set)}
+    first = suite.plan(given.scale, **choice)
     count = len(first.seeds)
-    sets = [range(FIRST_SEED * r, FIRST_SEED * r + count) for r in range(1, repeats + 1)]
-    return [first, *(loaded.plan(first.scale, methods=methods, seeds=list(seeds)) for seeds in sets)]
+    sets = [range(FIRST_SEED * r, FIRST_SEED * r + count) for r in range(1, given.repeats + 1)]
+    return [first, *(suite.plan(first.scale, seeds=list(seeds), **choice) for seeds in sets)]
 
 
-def run(given: argparse.Namespace, plan: Plan) -> None:
-    """`lnlbench run` with the seeds of a plan; a failure ends the count."""
-    words = ["run", "--suite", given.suite, "--scale", plan.scale, "--db", given.db, "--device", "cpu"]
-    words += [word for seed in plan.seeds for word in ("--seed", str(seed))]
+def run(given: argparse.Namespace, plans: Sequence[Plan]) -> None:
+    """`lnlbench run` with the seeds of all sets; a failure ends the count."""
+    words = ["run", "--suite", given.suite, "--scale", plans[0].scale, "--db", given.db, "--device", "cpu"]
+    words += [word for plan in plans for seed in plan.seeds for word in ("--seed", str(seed))]
     words += [word for method in given.method for word in ("--method", method)]
+    words += [word for pair in given.set for word in ("--set", pair)]
     words += ["--workers", str(given.workers)] if given.workers else []
     code = subprocess.run([sys.executable, "-m", "lnlbench", *words], check=False).returncode
     if code:

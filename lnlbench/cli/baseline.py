@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,8 +52,13 @@ def write(
     from lnlbench import __version__
 
     code = {"lnlbench_version": __version__, "git_commit": commit, "git_dirty": dirty}
-    with common.look_at(db) as source:
-        made = regression.make_baseline(plan, source, code, partial=partial)
+    try:
+        with common.look_at(db) as source:
+            made = regression.make_baseline(plan, source, code, partial=partial)
+    except regression.Incomplete as error:
+        run = f"lnlbench run --suite {shlex.quote(suite)} --scale {plan.scale}{common.same_database(db)}"
+        error.hint = f"{error.hint} The command: {run}"
+        raise
     old = _old(path)
     regression.write_baseline(made, path)
     if as_json:

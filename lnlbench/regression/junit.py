@@ -47,7 +47,7 @@ def _moved(check: Check, cell: CellCheck, move: Move) -> xml.Element:
     then, now = summary(move.was, move.stat), summary(move.now, move.stat)
     numbers = f"{then} -> {now}, change {change(move)}, p {probability(move.p)}"
     if move.verdict == "regression":
-        _says(case, "failure", numbers, since(cell, move))
+        _says(case, "failure", numbers, since(move))
     else:
         xml.SubElement(case, "system-out").text = _clean(numbers)
     return case

@@ -119,8 +119,8 @@ def _versions(codes: Sequence[str]) -> str:
 def _moved(check: Check) -> Iterator[Section]:
     dropped = check.with_verdict("regression")
     if dropped:
-        notes = tuple(dict.fromkeys(since(cell, move) for cell, move in dropped if move.since))
-        yield Section("Dropped", MOVED, tuple(row(cell, move, move.p) for cell, move in dropped), notes)
+        notes = dict.fromkeys(f"{cell.name}: {since(move)}" for cell, move in dropped if move.since)
+        yield Section("Dropped", MOVED, tuple(row(cell, move, move.p) for cell, move in dropped), tuple(notes))
     diverging = [cell for cell in check.cells if cell.diverged or (cell.diverged_before and cell.state != "left out")]
     if diverging:
         yield Section(
@@ -147,15 +147,15 @@ def _divergence(cell: CellCheck) -> str:
     return "as in the baseline; accuracies are not compared" if cell.diverged else "the baseline's only"
 
 
-def since(cell: CellCheck, move: Move) -> str:
-    """Between which versions of the code a cell dropped, one sentence."""
-    if move.since is None:
+def since(move: Move) -> str:
+    """'dropped between 81d495f132 and 0e21d74d1c, first seen 2026-11-21.'; '' where it is not known."""
+    found = move.since
+    if found is None:
         return ""
-    where, found = f"{cell.name}, {heading(move.stat)}", move.since
     if found.good == found.bad:
-        return f"{where}: dropped within {found.bad}; the runs of {found.when[:10]} are the first with the drop."
-    looked = f" ({counted(found.measured, 'version')} between were measured)" if found.measured else ""
-    return f"{where}: dropped between {found.good} and {found.bad}, first seen {found.when[:10]}{looked}."
+        return f"dropped within {found.bad}; the runs of {found.when[:10]} are the first with the drop."
+    looked = f" ({counted(found.measured, 'other version')} measured since the baseline)" if found.measured else ""
+    return f"dropped between {found.good} and {found.bad}, first seen {found.when[:10]}{looked}."
 
 
 def _not_compared(check: Check, where: Where) -> Iterator[Section]:

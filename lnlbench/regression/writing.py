@@ -89,9 +89,7 @@ def _lacking(jobs: Collection[Job], runs: Runs) -> str:
 def _incomplete(plan: Plan, missing: Mapping[tuple[str, str, str], str], some: bool) -> Incomplete:
     lines = [f"  {', '.join(filter(None, place))}: {lacking}" for place, lacking in list(missing.items())[:8]]
     more = [f"  and {len(missing) - 8} more"] * (len(missing) > 8)
-    hint = f"Run: lnlbench run --suite {plan.name} --scale {plan.scale}" + (
-        "\nOr leave these cells out with --partial." if some else ""
-    )
+    hint = "Leave these cells out with --partial, or run what is missing." if some else "Run what is missing."
     of = sum(bool(cell.jobs) for cell in plan.cells)
     head = f"{len(missing)} of {of} cells are not complete:"
     return Incomplete("\n".join([head, *lines, *more]), hint)
