@@ -1,5 +1,5 @@
 """Sample weights that are learned from a meta set: a small network of the loss, and the gradient that reaches the
-weights through one virtual step of the classifier (Meta-Weight-Net and what builds on it).
+weights through one virtual step of the classifier (Meta-Weight-Net and what builds on it), or from no step (L2RW).
 
 Pure functions over parameter dictionaries; the classifier, its buffers and its optimiser are left as they are.
 """
@@ -77,9 +77,38 @@ def meta_gradient(
         step = _gradient((weights * _losses(net, start, images, labels)).sum(), start)
         there = {name: (p - rate * step[name]).requires_grad_() for name, p in at.items()}
         towards = _gradient(meta_loss(_logits(net, there, meta_images), meta_labels), there)
-        if how == "finite_difference":
-            return -rate * _difference(net, at, towards, images, labels)
-        return -rate * _product(net, at, towards, images, labels)
+        return -rate * _along(net, at, towards, images, labels, how)
+
+
+def gradient_alignment(
+    net: Backbone,
+    images: Tensor,
+    labels: Tensor,
+    meta_images: Tensor,
+    meta_labels: Tensor,
+    meta_loss: MetaLoss,
+    how: How = "exact",
+) -> Tensor:
+    """<G, grad CE_i> (B,), G the meta loss's gradient, both at the parameters of `net`: how much a little more weight
+    for a sample would lower the meta loss (Ren et al., ICML 2018, Eq. 12, over the step length).
+
+    It is `meta_gradient` at weights of 0 and rate 1, negated; no virtual step is needed. Arguments and modes as there.
+    """
+    with torch.autocast(images.device.type, enabled=False), torch.enable_grad():
+        if how == "last_layer":
+            nothing = torch.zeros(len(labels), device=images.device)
+            return _of_last_layer(net, images, labels, nothing, 0.0, meta_images, meta_labels, meta_loss)
+        at = {name: p.detach() for name, p in net.named_parameters() if p.requires_grad}
+        start = {name: p.clone().requires_grad_() for name, p in at.items()}
+        towards = _gradient(meta_loss(_logits(net, start, meta_images), meta_labels), start)
+        return _along(net, at, towards, images, labels, how)
+
+
+def _along(net: nn.Module, at: Params, towards: Params, images: Tensor, labels: Tensor, how: How) -> Tensor:
+    """<towards, grad CE_i> (B,) at `at`."""
+    if how == "finite_difference":
+        return _difference(net, at, towards, images, labels)
+    return _product(net, at, towards, images, labels)
 
 
 def _product(net: nn.Module, at: Params, towards: Params, images: Tensor, labels: Tensor) -> Tensor:
@@ -130,10 +159,7 @@ def _of_last_layer(
     meta_loss: MetaLoss,
 ) -> Tensor:
     with torch.no_grad():
-        buffers = {name: b.clone() for name, b in net.named_buffers()}
         features, meta_features = (_features(net, x) for x in (images, meta_images))
-        for name, buffer in net.named_buffers():
-            buffer.copy_(buffers[name])
         errors = net.head(features).softmax(1) - F.one_hot(labels, net.num_classes)
         pulled = weights[:, None] * errors
         stepped = [net.head.weight - rate * pulled.T @ features, net.head.bias - rate * pulled.sum(0)]
@@ -142,5 +168,19 @@ def _of_last_layer(
     return (errors * (features @ towards["weight"].T + towards["bias"])).sum(1)
 
 
+class _Features(nn.Module):
+    """The features of a network as a module's forward pass, which `functional_call` can take."""
+
+    def __init__(self, net: Backbone) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net.features(images).float()
+
+
 def _features(net: Backbone, images: Tensor) -> Tensor:
-    return net.features(images).float()
+    # In copies of the buffers: a graph that waits for its backward pass may hold the originals.
+    buffers = {f"net.{name}": b.clone() for name, b in net.named_buffers()}
+    features: Tensor = functional_call(_Features(net), buffers, (images,))
+    return features

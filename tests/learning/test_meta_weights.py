@@ -8,7 +8,13 @@ import torch.nn.functional as F
 from torch.func import functional_call
 
 from lnlbench import networks
-from lnlbench.learning.meta_weights import WeightNet, absolute_error, meta_gradient, normalised_weights
+from lnlbench.learning.meta_weights import (
+    WeightNet,
+    absolute_error,
+    gradient_alignment,
+    meta_gradient,
+    normalised_weights,
+)
 
 B, M, C, RATE = 24, 16, 5, 0.05
 
@@ -125,3 +131,47 @@ def test_the_weighting_network_gives_weights_between_0_and_1_in_float32():
     assert weights.dtype == torch.float32
     assert ((weights > 0) & (weights < 1)).all()
     assert math.isclose(sum(p.numel() for p in net.parameters()), 20 + 20 + 20 + 1)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, mae])
+def test_the_alignment_is_double_backward_at_weights_of_nothing(problem, loss):
+    net, (images, labels, _), meta = problem
+    reference = -double_backward(net, (images, labels, torch.zeros(B)), meta, loss) / RATE
+    found = gradient_alignment(net, images, labels, *meta, loss)
+    assert (found - reference).norm() < 1e-5 * reference.norm()
+
+
+@pytest.mark.parametrize(("how", "agreement"), [("finite_difference", 0.95), ("last_layer", 0.9)])
+def test_faster_forms_agree_in_the_sign_of_most_alignments(how, agreement):
+    """On a problem with something to learn, half of whose labels are wrong."""
+    draw = torch.Generator().manual_seed(3)
+    true = torch.arange(64) % C
+    images = torch.randn(C, 3, 8, 8, generator=draw)[true] + 0.3 * torch.randn(64, 3, 8, 8, generator=draw)
+    torch.manual_seed(0)
+    net = networks.build("smallcnn", C, width=0.5, image_size=8)
+    optimizer = torch.optim.SGD(net.parameters(), RATE)
+    for _ in range(20):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), true).backward()
+        optimizer.step()
+    noisy = torch.where(torch.arange(64) % 2 == 0, (true + 1) % C, true)
+    exact, found = (gradient_alignment(net, images, noisy, images, true, cross_entropy, way) for way in ("exact", how))
+    assert not torch.equal(exact, found)
+    assert ((exact > 0) == (found > 0)).float().mean() >= agreement
+
+
+def test_a_batch_agrees_with_itself_by_the_square_of_its_gradient(problem):
+    net, (images, labels, _), _ = problem
+    found = gradient_alignment(net, images, labels, images, labels, cross_entropy)
+    net.train()
+    loss = cross_entropy(net(images), labels)
+    square = sum(g.square().sum() for g in torch.autograd.grad(loss, list(net.parameters())))
+    assert float(found.sum()) == pytest.approx(B * float(square), rel=1e-4)
+
+
+@pytest.mark.parametrize("how", ["exact", "finite_difference", "last_layer"])
+def test_the_alignment_leaves_the_network_as_it_was(problem, how):
+    net, (images, labels, _), meta = problem
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    gradient_alignment(net, images, labels, *meta, cross_entropy, how)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

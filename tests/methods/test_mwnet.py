@@ -104,6 +104,14 @@ def test_the_clean_score_is_the_weight_of_the_given_labels_loss(meta_rig):
     torch.testing.assert_close(run.method.weighting(curve.x), curve.y)
 
 
+@pytest.mark.parametrize("gradient", ["exact", "finite_difference", "last_layer"])
+def test_every_form_of_the_gradient_trains(meta_rig, gradient):
+    run = meta_rig(gradient=gradient)
+    before = run.method.net.head.weight.clone()
+    run.epoch(0)
+    assert not torch.equal(run.method.net.head.weight, before)
+
+
 def test_the_siblings_differ_in_their_meta_loss_and_in_what_they_need():
     specs = {slug: registry.spec(slug) for slug in ("mwnet", "mnwnet", "rmnwnet")}
     assert {slug: spec.needs for slug, spec in specs.items()} == {
