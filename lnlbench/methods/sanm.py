@@ -84,7 +84,7 @@ SPEC = MethodSpec(
     hyperparameters=Hyper,
     plugin=True,
     requires=(Requires("mask_networks", given={"mask_source": "pretrained"}),),
-    hosts=("ce", "coteaching", "cdr", "elr_plus", "dividemix"),
+    hosts=("ce", "coteaching", "cdr", "elr_plus", "dividemix", "ssr"),
     table=(
         Row(given={"variant": "official"}, set={"activation": "squared", "views": "separate", "beta": 0.02}),
         Row(given={"variant": "official"}, dataset="clothing1m", set={"beta": 0.3}),
@@ -127,8 +127,9 @@ class SANM(Plugin):
 
     def guide(self, name: str) -> Backbone:
         """The host's network `name` as its finished run left it."""
-        net = self.network()
-        net.load_state_dict(self.task.need("mask_networks")[name])
+        net, state = self.network(), self.task.need("mask_networks")[name]
+        # A host may have hung heads of its own on its network.
+        net.load_state_dict({key: state[key] for key in net.state_dict()})
         return net.requires_grad_(False)
 
     def begin_epoch(self, epoch: int) -> None:
