@@ -48,13 +48,13 @@ SETTINGS = {
     "m_correction": {"warmup_epochs": WARMUP},
     "coteaching": {"num_gradual": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
-    "sanm(ce)": {"start_epoch": WARMUP},
     "ssr": {"k": 20, "theta_r": 0.8, "train_view": "weak"},
+    "sanm(ce)": {"start_epoch": WARMUP},
     "sanm(cdr)": {"start_epoch": WARMUP},
     "sanm(elr_plus)": {"start_epoch": WARMUP, "ema_step": 100, "gamma": 0.9},
     "sanm(dividemix)": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
-}
     "sanm(ssr)": {"k": 20, "theta_r": 0.8, "train_view": "weak", "start_epoch": WARMUP},
+}
 
 # IMAE's gradients do not vanish on labels learnt by heart: at the common rate its weights blow up.
 RATES = {"imae": 0.03}
@@ -103,14 +103,14 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("m_correction", 8),
         ("coteaching", 8),
         ("dividemix", 8),
+        ("ssr", 8),
         ("sanm(ce)", 4),
         ("sanm(cdr)", 6),
-        ("ssr", 8),
         ("sanm(elr_plus)", 9),
         ("sanm(dividemix)", 8),
+        ("sanm(ssr)", 8),
     ],
 )
-        ("sanm(ssr)", 8),
 def test_each_defence_ends_above_cross_entropy_and_memorises_far_less(method, margin):
     result, last = trained(method)
     undefended, memorised = trained("ce")
@@ -248,10 +248,6 @@ def test_dividemix_finds_the_clean_labels_and_mends_the_others(method):
     assert last.memorisation < 0.1
 
 
-def test_sanm_over_cross_entropy_trusts_the_right_labels():
-    _, last = trained("sanm(ce)")
-    assert last.clean_auc > 0.95
-    assert last.memorisation < 0.2
 @pytest.mark.parametrize("method", ["ssr", "sanm(ssr)"])
 def test_ssr_selects_the_clean_labels_and_mends_the_others(method):
     result, last = trained(method)
@@ -262,3 +258,7 @@ def test_ssr_selects_the_clean_labels_and_mends_the_others(method):
     assert last.memorisation < 0.05
 
 
+def test_sanm_over_cross_entropy_trusts_the_right_labels():
+    _, last = trained("sanm(ce)")
+    assert last.clean_auc > 0.95
+    assert last.memorisation < 0.2
