@@ -33,6 +33,7 @@ VARIANTS = [
     ("pencil", {"variant": "paper"}),
     ("cdr", {"variant": "paper", "num_gradual": 2}),
     ("m_correction", {"variant": "MD-DYR-SH", "temperature_epochs": 2}),
+    ("coteaching_plus", {"variant": "official"}),
     ("elr_plus", {"label_product": True, "coef_step": 10, "ema_step": None}),
     ("sanm(dividemix)", {"variant": "official"}),
     ("sanm(ce)", {"variant": "official"}),

@@ -47,6 +47,7 @@ SETTINGS = {
     "mixup": {},
     "m_correction": {"warmup_epochs": WARMUP},
     "coteaching": {"num_gradual": WARMUP},
+    "coteaching_plus": {"num_gradual": WARMUP, "init_epoch": WARMUP},
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "ssr": {"k": 20, "theta_r": 0.8, "train_view": "weak"},
     "sanm(ce)": {"start_epoch": WARMUP},
@@ -102,6 +103,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("mixup", 7),
         ("m_correction", 8),
         ("coteaching", 8),
+        ("coteaching_plus", 7),
         ("dividemix", 8),
         ("ssr", 8),
         ("sanm(ce)", 4),
@@ -235,6 +237,15 @@ def test_co_teaching_selects_clean_samples():
     _, last = trained("coteaching")
     assert last.select_precision > 0.9
     assert last.select_recall > 0.8
+    assert last.clean_auc > 0.97
+
+
+def test_co_teaching_plus_trains_on_few_and_hard_samples():
+    result, last = trained("coteaching_plus")
+    _, all_that_seem_easy = trained("coteaching")
+    assert result.last > result.best - 3
+    assert last.select_recall < all_that_seem_easy.select_recall / 2
+    assert last.select_precision < all_that_seem_easy.select_precision
     assert last.clean_auc > 0.97
 
 
