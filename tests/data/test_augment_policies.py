@@ -181,6 +181,32 @@ def test_torchvision_autoaugment_table_is_torchvisions():
             check_magnitude(policy, row, step, name, space[name], index or 0)
 
 
+def test_the_imagenet_table_is_torchvisions_and_fills_in_gray():
+    reference = AutoAugment(AutoAugmentPolicy.IMAGENET)
+    policy = policies.autoaugment_policy(32, 32, CPU, policies.AUTOAUGMENT_IMAGENET)
+    assert policy.fill == 128
+    for row, pair in enumerate(reference.policies):
+        for step, (name, probability, index) in enumerate(pair):
+            assert policies.AUTOAUGMENT_IMAGENET[row][step] == (snake(name), probability, index or 0)
+            assert pixels.OPERATIONS[policy.op[row, step]] == snake(name)
+            assert policy.probability[row, step] == probability
+            if name == "Rotate":
+                # Always the same way, 30 degrees at index 9.
+                assert float(policy.base[row, step]) == pytest.approx(30 * index / 9)
+                assert policy.spread[row, step] == 0
+
+
+def test_the_imagenet_policy_is_a_view_of_its_own():
+    images = random_images(32)
+    one, other = (
+        policies.STRONG[name](images, torch.Generator().manual_seed(0))
+        for name in ("autoaugment", "autoaugment-imagenet")
+    )
+    assert one.shape == other.shape == images.shape
+    assert other.dtype == torch.uint8
+    assert not torch.equal(one, other)
+
+
 def check_magnitude(policy, row, step, name, entry, index):
     magnitudes, signed = entry
     want = magnitudes[index].item() if magnitudes.ndim else 0.0

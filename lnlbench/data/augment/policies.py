@@ -16,38 +16,9 @@ from torch import Generator, Tensor
 
 from lnlbench.data.augment.geometry import affine_nearest, coin, uniform
 from lnlbench.data.augment.pixels import CODE, blend, colour_degenerate, enhance, hue, lookup, luma
+from lnlbench.data.augment.subpolicies import AUTOAUGMENT_CIFAR10, AUTOAUGMENT_IMAGENET, Choice
 
-Choice = tuple[str, float, float]
-"""An operation with its probability and its magnitude index."""
-
-AUTOAUGMENT_CIFAR10: tuple[tuple[Choice, Choice], ...] = (
-    (("invert", 0.1, 0), ("contrast", 0.2, 6)),
-    (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),
-    (("sharpness", 0.8, 1), ("sharpness", 0.9, 3)),
-    (("shear_y", 0.5, 8), ("translate_y", 0.7, 9)),
-    (("autocontrast", 0.5, 0), ("equalize", 0.9, 0)),
-    (("shear_y", 0.2, 7), ("posterize", 0.3, 7)),
-    (("color", 0.4, 3), ("brightness", 0.6, 7)),
-    (("sharpness", 0.3, 9), ("brightness", 0.7, 9)),
-    (("equalize", 0.6, 0), ("equalize", 0.5, 0)),
-    (("contrast", 0.6, 7), ("sharpness", 0.6, 5)),
-    (("color", 0.7, 7), ("translate_x", 0.5, 8)),
-    (("equalize", 0.3, 0), ("autocontrast", 0.4, 0)),
-    (("translate_y", 0.4, 3), ("sharpness", 0.2, 6)),
-    (("brightness", 0.9, 6), ("color", 0.2, 8)),
-    (("solarize", 0.5, 2), ("invert", 0.0, 0)),
-    (("equalize", 0.2, 0), ("autocontrast", 0.6, 0)),
-    (("equalize", 0.2, 0), ("equalize", 0.6, 0)),
-    (("color", 0.9, 9), ("equalize", 0.6, 0)),
-    (("autocontrast", 0.8, 0), ("solarize", 0.2, 8)),
-    (("brightness", 0.1, 3), ("color", 0.7, 0)),
-    (("solarize", 0.4, 5), ("autocontrast", 0.9, 0)),
-    (("translate_y", 0.9, 9), ("translate_y", 0.7, 9)),
-    (("autocontrast", 0.9, 0), ("solarize", 0.8, 3)),
-    (("equalize", 0.8, 0), ("invert", 0.1, 0)),
-    (("translate_y", 0.7, 9), ("autocontrast", 0.9, 0)),
-)
-"""The 25 sub-policies (Cubuk et al., CVPR 2019, the CIFAR-10 policy)."""
+Table = tuple[tuple[Choice, Choice], ...]
 
 RANDAUGMENT_OPERATIONS = tuple(CODE)[:-1]
 """RandAugment's 14 operations: all but invert."""
@@ -129,6 +100,11 @@ def autoaugment(images: Tensor, generator: Generator) -> Tensor:
     return autoaugment_policy(*images.shape[-2:], generator.device)(images, generator)
 
 
+def autoaugment_imagenet(images: Tensor, generator: Generator) -> Tensor:
+    """AutoAugment's ImageNet policy as AugDesc runs it on Clothing1M; otherwise as `autoaugment`."""
+    return autoaugment_policy(*images.shape[-2:], generator.device, AUTOAUGMENT_IMAGENET)(images, generator)
+
+
 def autoaugment_torchvision(images: Tensor, generator: Generator) -> Tensor:
     """AutoAugment's CIFAR-10 policy with torchvision's choices: black fill, whole pixels, rotation either way."""
     return autoaugment_torchvision_policy(*images.shape[-2:], generator.device)(images, generator)
@@ -147,6 +123,7 @@ def randaugment_fixmatch(images: Tensor, generator: Generator) -> Tensor:
 
 STRONG: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "autoaugment": autoaugment,
+    "autoaugment-imagenet": autoaugment_imagenet,
     "autoaugment-torchvision": autoaugment_torchvision,
     "randaugment": randaugment,
     "randaugment-fixmatch": randaugment_fixmatch,
@@ -155,8 +132,8 @@ STRONG: dict[str, Callable[[Tensor, Generator], Tensor]] = {
 
 
 @lru_cache(maxsize=16)
-def autoaugment_policy(height: int, width: int, device: torch.device) -> Policy:
-    """The table of `autoaugment`."""
+def autoaugment_policy(height: int, width: int, device: torch.device, table: Table = AUTOAUGMENT_CIFAR10) -> Policy:
+    """The policy of `autoaugment`, or of another table of sub-policies."""
 
     def magnitude(name: str, index: float) -> tuple[float, float]:
         base, spread = _magnitude(name, index / 9, height, width)
@@ -164,7 +141,7 @@ def autoaugment_policy(height: int, width: int, device: torch.device) -> Policy:
             return spread, 0.0
         return (256 * (1 - index / 9), 0.0) if name == "solarize" else (base, spread)
 
-    return _autoaugment_table(magnitude, GRAY_FILL, device)
+    return _autoaugment_policy(table, magnitude, GRAY_FILL, device)
 
 
 @lru_cache(maxsize=16)
@@ -174,7 +151,7 @@ def autoaugment_torchvision_policy(height: int, width: int, device: torch.device
     def magnitude(name: str, index: float) -> tuple[float, float]:
         return _whole_pixels(name, _magnitude(name, index / 9, height, width))
 
-    return _autoaugment_table(magnitude, 0, device)
+    return _autoaugment_policy(AUTOAUGMENT_CIFAR10, magnitude, 0, device)
 
 
 @lru_cache(maxsize=16)
@@ -207,10 +184,10 @@ def _policy(
     return Policy(op, probability, base, spread, rounds, fill)
 
 
-def _autoaugment_table(
-    magnitude: Callable[[str, float], tuple[float, float]], fill: int, device: torch.device
+def _autoaugment_policy(
+    table: Table, magnitude: Callable[[str, float], tuple[float, float]], fill: int, device: torch.device
 ) -> Policy:
-    rows = [[(name, p, *magnitude(name, index)) for name, p, index in pair] for pair in AUTOAUGMENT_CIFAR10]
+    rows = [[(name, p, *magnitude(name, index)) for name, p, index in pair] for pair in table]
     return _policy(rows, 1, fill, device)
 
 
