@@ -32,8 +32,8 @@ RECIPE: dict[str, Any] = {
     "schedule": {"name": "constant"},
     "pad": 1,
 }
-_LENGTHS = {"epoch", "epochs", "warmup", "start", "gradual", "rampup", "every", "rounds", "interval", "period"}
-"""By these words in their names hyperparameters are known to count epochs, see `_named`."""
+_LENGTHS = {"epoch", "epochs", "warmup", "start", "gradual", "rampup", "every", "rounds", "interval", "period", "steps"}
+"""By these words in their names hyperparameters are known to count epochs or steps, see `_named`."""
 _THRESHOLDS = {"threshold", "tau"}
 
 
@@ -134,7 +134,7 @@ def quick_job(
 
 
 def shortened(expression: Expression) -> dict[str, Any]:
-    """Hyperparameters that count epochs or rounds, by their names, at the smallest value above 0 they take.
+    """Hyperparameters that count epochs, rounds or steps, by their names, at the smallest value above 0 they take.
 
     What follows a warm-up is then reached within the three epochs of a check. A host's are `host.NAME`.
     """
