@@ -83,7 +83,7 @@ class Shown:
 
 def told(value: float | None, digits: int = 3) -> str:
     """A number as captions print it; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def name_of(names: Sequence[str], label: Any) -> str:
