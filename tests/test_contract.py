@@ -27,6 +27,7 @@ VARIANTS = [
     ("rfl", {"restoration": False, "classify_on": "t", "alpha": "cosine"}),
     ("rfl", {"cluster": False, "stopgrad": False}),
     ("self_paced", {"pace": "anneal", "weight": "linear"}),
+    ("d2l", {"E0": 0.0, "window": 1, "threshold": 0.0, "pre_loss": "sce"}),
     ("fine_tuning", {"meta_labels": "noisy", "ft_batch": 3}),
     ("l2rw", {"gradient": "last_layer"}),
     ("s_model", {"init": "identity", "beta": 0.1}),

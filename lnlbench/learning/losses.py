@@ -19,6 +19,9 @@ Reduction = Literal["none", "mean", "sum"]
 PROB_FLOOR = 1e-4
 """ELR's released code holds probabilities in [1e-4, 1 - 1e-4]; without it the logarithm of its penalty has no bound."""
 
+LOG_ZERO = -9.210340371976182
+"""log(1e-4), what the released code of symmetric cross-entropy takes log 0 for."""
+
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Cross entropy -sum_c t_c log p_c, p = softmax(logits).
@@ -46,6 +49,18 @@ def lq_loss(logits: Tensor, labels: Tensor, q: float, reduction: Reduction = "me
     log_p = -F.nll_loss(F.log_softmax(logits, dim=1), labels, reduction="none")
     # p^q as exp(q log p): pow has an infinite slope at p = 0. expm1 keeps small q exact.
     return _reduced(-torch.expm1(q * log_p) / q, reduction)
+
+
+def symmetric_cross_entropy(
+    logits: Tensor, labels: Tensor, alpha: float, beta: float, A: float = LOG_ZERO, reduction: Reduction = "mean"
+) -> Tensor:
+    """alpha CE + beta RCE (Wang et al., ICCV 2019, Eq. 7), RCE = -sum_k p_k log q_k with log 0 taken for A, that is
+    -A (1 - p_y).
+
+    logits: (B, C); labels: (B,) int64; A < 0. Returns (B,) for reduction 'none', else a scalar.
+    """
+    cross_entropy = F.cross_entropy(logits, labels, reduction="none")
+    return _reduced(alpha * cross_entropy + beta * (A * (-cross_entropy).expm1()), reduction)
 
 
 def confidence_penalty(logits: Tensor) -> Tensor:

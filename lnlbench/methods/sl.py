@@ -6,8 +6,7 @@ the data set: those of CIFAR-10 hardly converge on CIFAR-100, whose alpha of 6 m
 None is published for Clothing1M, where CIFAR-10's are used.
 """
 
-import torch.nn.functional as F
-
+from lnlbench.learning.losses import symmetric_cross_entropy
 from lnlbench.methods.base import Method
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, Row, dataclass, setting
 
@@ -42,6 +41,6 @@ class SymmetricCrossEntropy(Method):
 
     def train_epoch(self, epoch: int) -> None:
         for batch in self.batches():
-            cross_entropy = F.cross_entropy(self.net(batch.weak()), batch.labels, reduction="none")
-            reverse = self.hp.A * (-cross_entropy).expm1()
-            self.learn((self.hp.alpha * cross_entropy + self.hp.beta * reverse).mean(), self.net)
+            logits = self.net(batch.weak())
+            loss = symmetric_cross_entropy(logits, batch.labels, self.hp.alpha, self.hp.beta, self.hp.A)
+            self.learn(loss, self.net)

@@ -32,6 +32,7 @@ SETTINGS = {
     "forward_true": {},
     "glc": {},
     "l2rw": {},
+    "d2l": {"E0": 0.05, "window": 2},
     "focal": {},
     "imae": {},
     "mae": {},
@@ -167,6 +168,14 @@ def test_the_s_models_second_stage_starts_well_and_its_channel_then_leaks():
     assert result.best_auc > undefended.best_auc + 0.01
     assert result.last < result.best - 5
     assert last.memorisation > 0.5
+
+
+def test_d2l_turns_to_its_predictions_and_memorises_less():
+    result, last = trained("d2l")
+    undefended, memorised = trained("ce")
+    assert last.corrected_accuracy > 70
+    assert last.memorisation < memorised.memorisation - 0.1
+    assert result.last_auc > undefended.last_auc + 0.01
 
 
 def test_self_paced_learning_leaves_most_wrong_labels_out():
