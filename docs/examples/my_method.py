@@ -25,12 +25,12 @@ SPEC = MethodSpec(
 
 
 class Bootstrap(Method):
-    """loss = -sum_c (beta y_c + (1 - beta) p_c) log p_c, p = softmax(logits), the target's p without gradient."""
+    """loss = -sum_c (beta y_c + (1 - beta) p_c) log p_c, p = softmax(logits); the gradient goes through both p."""
 
     spec = SPEC
 
     def train_epoch(self, epoch: int) -> None:
         for batch in self.batches():
             logits = self.net(batch.weak())
-            target = self.hp.beta * batch.one_hot + (1 - self.hp.beta) * logits.detach().softmax(1)
+            target = self.hp.beta * batch.one_hot + (1 - self.hp.beta) * logits.softmax(1)
             self.learn(soft_cross_entropy(logits, target), self.net)
