@@ -20,7 +20,9 @@ from lnlbench.learning.pseudo_labels import sharpen
 from lnlbench.learning.ramps import linear_rampup
 from lnlbench.methods.base import Method
 from lnlbench.methods.spec import SYMMETRIC, Hyperparameters, MethodSpec, Row, dataclass, setting
-from lnlbench.networks.base import Backbone
+from lnlbench.networks.base import Backbone, Output
+
+Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,19 @@ class DivideMix(Method):
         self.mixmatch(epoch, first, second, self.clean[1])
         self.mixmatch(epoch, second, first, self.clean[0])
 
+    @property
+    def warmup_batch(self) -> int:
+        """Samples in a batch of the warm-up: as many as a labelled and an unlabelled one together."""
+        return 2 * self.task.batch_size
+
     def warm_up(self, net: Backbone) -> None:
-        """Cross-entropy on the given labels, in batches of twice the size."""
+        """Cross-entropy on the given labels."""
 
         def clip() -> None:
             nn.utils.clip_grad_norm_(net.parameters(), self.hp.warmup_clip)
 
         edit = None if self.hp.warmup_clip is None else clip
-        for batch in self.batches(batch_size=2 * self.task.batch_size):
+        for batch in self.batches(batch_size=self.warmup_batch):
             logits = net(batch.view(self.hp.warmup_view))
             penalty = confidence_penalty(logits) if self.hp.conf_penalty else 0.0
             self.learn(F.cross_entropy(logits, batch.labels) + penalty, net, edit)
@@ -156,8 +163,7 @@ class DivideMix(Method):
         p = (seen.logits.softmax(1) + net(x2).softmax(1)) / 2
         p = sharpen(w[:, None] * x.one_hot + (1 - w[:, None]) * p, temperature)
         self.corrected[x.indices] = p.argmax(1)
-        rows = [self.rows(net, x1, p, x.indices, clean=w, output=seen), (x2, p)]
-        rows += [(x.view(name), p) for name in self.hp.extra_views]
+        rows = self.trained_rows(net, x, (x1, x2), p, w, seen)
         split = len(rows)
         if u is not None:
             u1, u2 = u.view(view), u.view(view)
@@ -165,9 +171,19 @@ class DivideMix(Method):
             guesses = [seen.logits, net(u2), other(u1), other(u2)]
             q = sharpen(torch.stack([g.softmax(1) for g in guesses]).mean(0), temperature)
             self.corrected[u.indices] = q.argmax(1)
-            rows += [self.rows(net, u1, q, u.indices, clean=clean[u.indices], output=seen), (u2, q)]
-            rows += [(u.view(name), q) for name in self.hp.extra_views]
+            rows += self.trained_rows(net, u, (u1, u2), q, clean[u.indices], seen)
         return rows, split
+
+    def trained_rows(
+        self, net: Backbone, batch: Batch, guessed: Pair, targets: Tensor, clean: Tensor, seen: Output | None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The blocks of a step that show `batch`: the views its targets were guessed from, and the extra ones.
+
+        seen: `net` on the first of the two views, where there is that.
+        """
+        first, second = guessed
+        rows = [self.rows(net, first, targets, batch.indices, clean=clean, output=seen), (second, targets)]
+        return rows + [(batch.view(name), targets) for name in self.hp.extra_views]
 
     def predict(self, images: Tensor) -> Tensor:
         """The sum of both networks' logits."""
