@@ -32,6 +32,8 @@ SETTINGS = {
     "forward_true": {},
     "glc": {},
     "l2rw": {},
+    "mentornet": {"mentor_steps": 4000},
+    "mentornet_pd": {},
     "d2l": {"E0": 0.05, "window": 2},
     "focal": {},
     "imae": {},
@@ -96,6 +98,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("gce", 5),
         ("glc", 6),
         ("l2rw", 8),
+        ("mentornet_pd", 5),
         ("mae", 7),
         ("sl", 6),
         ("rfl", 9),
@@ -179,6 +182,16 @@ def test_d2l_turns_to_its_predictions_and_memorises_less():
     assert last.corrected_accuracy > 70
     assert last.memorisation < memorised.memorisation - 0.1
     assert result.last_auc > undefended.last_auc + 0.01
+
+
+def test_a_mentor_that_has_seen_wrong_labels_leaves_most_of_them_out():
+    result, last = trained("mentornet")
+    undefended, memorised = trained("ce")
+    assert result.best > undefended.best + 2
+    assert result.last > undefended.last + 2
+    assert result.last_auc > undefended.last_auc + 0.05
+    assert last.select_precision > 0.85
+    assert last.memorisation < memorised.memorisation - 0.2
 
 
 def test_self_paced_learning_leaves_most_wrong_labels_out():
