@@ -217,7 +217,7 @@ def test_a_distorted_view_is_of_the_very_crop_beside_it(augment, monkeypatch):
     changed = (weak != distorted).any(1)
     assert (distorted[:, 0][changed] == 0).all()
     sides = changed.any(2).sum(1), changed.any(1).sum(1)
-    assert all(4 <= int(side.min()) and int(side.max()) <= 8 for side in sides)
+    assert all(int(side.min()) >= 4 and int(side.max()) <= 8 for side in sides)
     assert not torch.equal(*views.weak_and_distorted(random_images(), "randaugment", 0))
     with pytest.raises(UnknownName, match="randaugment"):
         views.weak_and_distorted(random_images(), "randaugmen", 0)
