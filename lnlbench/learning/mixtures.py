@@ -29,13 +29,15 @@ def normalised(losses: Tensor) -> Tensor:
 class LossMixture(nn.Module):
     """Which labels are clean, by a network's losses over the last epochs; its history is part of the checkpoint.
 
-    history: (window, N), the last `window` vectors of normalised losses, NaN before there were any.
+    history: (window, N), the last `window` vectors of normalised losses, NaN before there were any. max_iter: steps
+    of the fit at most.
     """
 
     history: Tensor
 
-    def __init__(self, num_samples: int, window: int = 1) -> None:
+    def __init__(self, num_samples: int, window: int = 1, max_iter: int = 10) -> None:
         super().__init__()
+        self.max_iter = max_iter
         self.register_buffer("history", torch.full((window, num_samples), torch.nan))
 
     @property
@@ -46,7 +48,7 @@ class LossMixture(nn.Module):
     def posterior(self, losses: Tensor, seed: int) -> Tensor:
         """Adds this epoch's losses (N,) and returns `clean_posterior` of the window's mean, (N,)."""
         self.history.copy_(torch.cat([self.history[1:], normalised(losses)[None]]))
-        return clean_posterior(self.history.nanmean(0), seed=seed)
+        return clean_posterior(self.history.nanmean(0), seed=seed, max_iter=self.max_iter)
 
 
 def clean_posterior(

@@ -121,14 +121,27 @@ class DivideMix(Method):
 
     def divide(self) -> None:
         """Co-divide: w_i, the posterior of the low-loss component, from each network (Sec. 3.1)."""
-        for k, (net, mixture) in enumerate(zip(self.nets, self.mixtures, strict=True)):
-            self.clean[k] = mixture.posterior(self.losses(net), seed=int(self.rng.integers(2**31)))
+        self.divide_by(0)
+        self.divide_by(1)
+
+    def divide_by(self, k: int) -> None:
+        """w of network k."""
+        losses = self.losses(self.nets[k])
+        self.clean[k] = self.mixtures[k].posterior(losses, seed=int(self.rng.integers(2**31)))
+
+    def trusted(self, clean: Tensor) -> Tensor:
+        """(N,) bool, the labelled set for w (N,): at least one sample, whatever the threshold."""
+        return (clean > self.hp.p_threshold) | (clean >= clean.max())
+
+    @property
+    def forwards_unlabelled(self) -> bool:
+        """Whether mixed rows of unlabelled images are trained on."""
+        return bool(self.hp.unlabelled_rows)
 
     def mixmatch(self, epoch: int, net: Backbone, other: Backbone, clean: Tensor) -> None:
         """Trains `net` for an epoch with the split of the other network (Algorithm 1, lines 7 to 25)."""
         hp, batch_size = self.hp, self.task.batch_size
-        # At least one labelled sample, whatever the threshold.
-        trusted = (clean > hp.p_threshold) | (clean >= clean.max())
+        trusted = self.trusted(clean)
         steps = int(trusted.sum()) // batch_size + 1
         unlabelled = self.endless(~trusted, batch_size=batch_size)
         net.train()
@@ -140,7 +153,7 @@ class DivideMix(Method):
             order = torch.randperm(len(inputs), generator=self.generator, device=self.device)
             inputs, targets = mix(inputs, targets, lam, order)
             labelled = sum(len(images) for images, _ in rows[:split])
-            if not hp.unlabelled_rows:
+            if not self.forwards_unlabelled:
                 inputs, targets = inputs[:labelled], targets[:labelled]
             logits = net(inputs)
             loss = soft_cross_entropy(logits[:labelled], targets[:labelled])

@@ -66,6 +66,8 @@ OFFICIAL_HOST = {
     "host.warmup_clip": 1.0,
     "host.lambda_u": 25.0,
 }
+OFFICIAL_HOST_CIFAR100 = {"host.warmup_epochs": 20}
+CIFAR_RECIPE = {"recipe.epochs": 300, "recipe.schedule.milestones": (150,)}
 OFFICIAL_HOST_CLOTHING = {
     "host.guess_view": "weak",
     "host.extra_views": (),
@@ -84,13 +86,16 @@ SPEC = MethodSpec(
     hyperparameters=Hyper,
     plugin=True,
     requires=(Requires("mask_networks", given={"mask_source": "pretrained"}),),
-    hosts=("ce", "coteaching", "cdr", "elr_plus", "dividemix", "ssr"),
+    hosts=("ce", "coteaching", "cdr", "elr_plus", "dividemix", "c2d", "ssr"),
     table=(
         Row(given={"variant": "official"}, set={"activation": "squared", "views": "separate", "beta": 0.02}),
         Row(given={"variant": "official"}, dataset="clothing1m", set={"beta": 0.3}),
-        Row(given={"variant": "official"}, host="dividemix", set=OFFICIAL_HOST),
-        Row(given={"variant": "official"}, host="dividemix", dataset="cifar100", set={"host.warmup_epochs": 20}),
+        Row(given={"variant": "official"}, host=("dividemix", "c2d"), set=OFFICIAL_HOST),
+        Row(given={"variant": "official"}, host="c2d", dataset="cifar10", set={"host.warmup_epochs": 10}),
+        Row(given={"variant": "official"}, host=("dividemix", "c2d"), dataset="cifar100", set=OFFICIAL_HOST_CIFAR100),
         Row(given={"variant": "official"}, host="dividemix", dataset="clothing1m", set=OFFICIAL_HOST_CLOTHING),
+        # The paper's for all of CIFAR; the host has its own.
+        Row(host="c2d", dataset=("cifar10", "cifar100"), set=CIFAR_RECIPE),
     ),
 )
 

@@ -58,3 +58,17 @@ def test_what_cannot_be_started_says_why(lnlbench, looked):
     told = lnlbench("status", "--failed", "--db", "r.sqlite").out
     assert "starts from the networks of ce digits" in told
     assert "diverged" in told
+
+
+def test_one_pre_training_without_noise_serves_all_rates(lnlbench, looked, tmp_path):
+    words = [word.replace("sanm(ce)", "c2d") for word in WORDS if word not in ("mask_source=pretrained",)]
+    words[words.index("start_epoch=0")] = "warmup_epochs=0"
+    words.remove("--set")
+    ended = lnlbench(*words, "--rate", "0.8", "--set", "pretrain_epochs=1")
+    assert ended.code == 0, ended.err
+    assert "3 of 3 jobs done" in ended.out
+    with open_store(tmp_path / "r.sqlite") as store:
+        jobs = {(view.method, view.noise, view.rate): view.state for view in store.jobs()}
+        models = [store.artifacts(key=view.key, kind="model") for view in store.jobs() if view.method == "simclr"]
+    assert sorted(jobs, key=str) == [("c2d", "symmetric", 0.4), ("c2d", "symmetric", 0.8), ("simclr", "clean", None)]
+    assert [len(kept) for kept in models] == [1]

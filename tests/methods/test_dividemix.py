@@ -213,7 +213,7 @@ def test_the_warm_up_gradient_is_clipped_when_asked(rig):
 def test_the_mixture_sees_the_mean_of_the_last_normalised_losses(rig, table, monkeypatch, window, averaged):
     run = rig("dividemix", n=8, numbered=True, loss_window=window)
     given, draw = [], torch.Generator().manual_seed(0)
-    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed: given.append(x.clone()) or torch.ones(8))
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: given.append(x.clone()) or torch.ones(8))
     vectors = []
     for _ in averaged:
         logits = torch.randn(8, C, generator=draw)
@@ -326,7 +326,7 @@ def test_constants_of_the_published_tables(dataset, noise, rate, lambda_u, thres
 
 def test_the_run_has_its_own_stream_for_mixtures(rig, monkeypatch):
     seeds = []
-    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed: seeds.append(seed) or torch.ones_like(x))
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: seeds.append(seed) or torch.ones_like(x))
     theirs = np.random.mtrand._rand.get_state()[1].copy()
     rig("dividemix").method.divide()
     rig("dividemix").method.divide()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lnlbench.job import Noise
-from lnlbench.resolve import resolve_job
+from lnlbench.job import Job, Noise
+from lnlbench.resolve import required_jobs, resolve_job
 from lnlbench.training.data import prepare
 from lnlbench.training.devices import place
+from lnlbench.training.networks import Model, with_networks
 from lnlbench.training.trainer import train
 
 RECIPE = {
@@ -54,10 +55,12 @@ SETTINGS = {
     "dividemix": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "ssr": {"k": 20, "theta_r": 0.8, "train_view": "weak"},
     "augdesc": {"warmup_epochs": 2 * WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
+    "c2d": {"warmup_epochs": 2, "rampup_epochs": 4, "lambda_u": 5.0, "pretrain_epochs": 60},
     "sanm(ce)": {"start_epoch": WARMUP},
     "sanm(cdr)": {"start_epoch": WARMUP},
     "sanm(elr_plus)": {"start_epoch": WARMUP, "ema_step": 100, "gamma": 0.9},
     "sanm(dividemix)": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
+    "sanm(c2d)": {"warmup_epochs": 2, "rampup_epochs": 4, "lambda_u": 5.0, "pretrain_epochs": 60},
     "sanm(ssr)": {"k": 20, "theta_r": 0.8, "train_view": "weak", "start_epoch": WARMUP},
 }
 
@@ -69,6 +72,12 @@ RECIPES = {"imae": {"optimizer": {"lr": 0.03}}, "augdesc": {"pad": 1}}
 @cache
 def trained(method):
     """(result, last epoch's record) of one seed; each method is trained once for all tests."""
+    outcome = outcome_of(method)
+    return outcome.result, outcome.records[-1]
+
+
+@cache
+def outcome_of(method):
     job = resolve_job(
         method,
         "digits",
@@ -79,9 +88,18 @@ def trained(method):
         overrides=[SETTINGS[method]],
         recipe_overrides=RECIPES.get(method, {}),
     )
-    outcome = train(job, prepare(job, Path()), place("cpu"))
+    networks = {name: networks_of(required.canonical_text) for name, required in required_jobs(job).items()}
+    outcome = train(job, with_networks(prepare(job, Path()), networks), place("cpu"))
     assert outcome.status == "done"
-    return outcome.result, outcome.records[-1]
+    return outcome
+
+
+@cache
+def networks_of(text):
+    """The networks that the job of a canonical text hands on to those which start from it."""
+    job, kept = Job.from_canonical(text), []
+    train(job, prepare(job, Path()), place("cpu"), on_built=kept.append)
+    return Model(job.key, kept[0].state_dict(), tuple(kept[0].backbones())).parts()
 
 
 def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
@@ -111,12 +129,14 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("coteaching", 8),
         ("coteaching_plus", 7),
         ("dividemix", 8),
+        ("c2d", 5),
         ("augdesc", 4),
         ("ssr", 8),
         ("sanm(ce)", 4),
         ("sanm(cdr)", 6),
         ("sanm(elr_plus)", 9),
         ("sanm(dividemix)", 8),
+        ("sanm(c2d)", 5),
         ("sanm(ssr)", 8),
     ],
 )
@@ -281,6 +301,22 @@ def test_dividemix_finds_the_clean_labels_and_mends_the_others(method):
     assert last.clean_auc > 0.97
     assert last.select_precision > 0.95
     assert last.corrected_accuracy > 90
+    assert last.memorisation < 0.1
+
+
+def test_c2d_tells_clean_labels_from_the_first_epoch_on_where_dividemix_knows_nothing():
+    from_an_encoder, from_scratch = (outcome_of(method).records[0] for method in ("c2d", "dividemix"))
+    assert from_an_encoder.test_accuracy > from_scratch.test_accuracy + 20
+    assert from_an_encoder.clean_auc > from_scratch.clean_auc + 0.1
+
+
+@pytest.mark.parametrize("method", ["c2d", "sanm(c2d)"])
+def test_c2d_finds_the_clean_labels_and_mends_the_others(method):
+    result, last = trained(method)
+    assert result.last > result.best - 3
+    assert last.clean_auc > 0.95
+    assert last.select_precision > 0.95
+    assert last.corrected_accuracy > 80
     assert last.memorisation < 0.1
 
 

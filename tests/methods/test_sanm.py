@@ -473,7 +473,7 @@ def test_g_is_fitted_before_each_epoch_on_plain_views_in_eval_mode(rig, monkeypa
     run = rig("sanm(ce)", start_epoch=1)
     given = []
     posterior = torch.linspace(0, 1, N)
-    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed: given.append(x.clone()) or posterior)
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: given.append(x.clone()) or posterior)
     run.epoch(0)
     assert not given
     net = run.method.nets[0].eval()
@@ -487,7 +487,7 @@ def test_g_is_fitted_before_each_epoch_on_plain_views_in_eval_mode(rig, monkeypa
 
 def test_the_loss_window_averages_the_last_epochs(rig, monkeypatch):
     run, given = rig("sanm(ce)", start_epoch=0, loss_window=2), []
-    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed: given.append(x.clone()) or torch.ones(N))
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: given.append(x.clone()) or torch.ones(N))
     monkeypatch.setattr(mixtures, "normalised", lambda x: torch.full((N,), float(len(given))))
     for epoch in range(4):
         run.method.begin_epoch(epoch)
