@@ -140,7 +140,9 @@ def test_cross_entropy_sanm_and_the_weight_nets_have_the_network_that_the_paper_
     for cell in planned(table, "paper").cells:
         where = (cell.row.method, cell.column.dataset, cell.column.noise.name, cell.column.noise.rate)
         if cell.jobs and where in stated and re.match(r"ce|sanm|r?m?n?wnet", cell.row.method):
-            assert cell.jobs[0].recipe.backbone == BACKBONES[stated[where]]
+            # The released code of C2D, and of SANM over it, builds another network than both papers state.
+            expected = "resnet18_cifar" if "c2d" in cell.row.method else BACKBONES[stated[where]]
+            assert cell.jobs[0].recipe.backbone == expected
 
 
 @pytest.mark.parametrize("name", suite_names())
