@@ -12,6 +12,7 @@ import typer
 
 from lnlbench.cli import common, plot_job, selection
 from lnlbench.cli.common import JsonOption, print_json
+from lnlbench.cli.found import plans_with_results
 from lnlbench.cli.printing import line, table
 from lnlbench.cli.selection import Chosen
 from lnlbench.errors import InvalidSetting, LnlbenchError, unknown_name
@@ -137,10 +138,8 @@ def _plans(
     """What to draw from: a plan with its results for each scale that has some; without a store a plan alone."""
     if store is None:
         return [(picked.plan(also=also), [])]
-    from lnlbench.cli.report import _plans as plans_with_results
-
-    found = [(plan, results) for plan, results in plans_with_results(store, picked, also) if results]
-    if not found:
+    drawable = [(plan, results) for plan, results in plans_with_results(store, picked, also) if results]
+    if not drawable:
         what = f" of {picked.suite}" if picked.suite else ""
         chosen = f" --suite {picked.suite}" if picked.suite else " --suite quickstart"
         chosen += f" --scale {picked.scale}" if picked.scale else ""
@@ -149,7 +148,7 @@ def _plans(
             f"Run: lnlbench run{chosen}{common.same_database(db)}. Results of a run with --set, --method or --seed are "
             "drawn with the same options. Noises need no results: lnlbench plot --kind noise.",
         )
-    return found
+    return drawable
 
 
 def _noises(picked: Chosen, classes: int | None) -> tuple[list[Noise], int, str | None]:

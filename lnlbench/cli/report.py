@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lnlbench.cli import common, selection
-from lnlbench.cli.selection import Chosen
-from lnlbench.errors import LnlbenchError, UnknownName
+from lnlbench.cli.found import plans_with_results
+from lnlbench.errors import InvalidSetting, LnlbenchError, UnknownName
 
 if TYPE_CHECKING:
-    from lnlbench.job import Scale
     from lnlbench.report import Table
     from lnlbench.store import Glance, Store
-    from lnlbench.store.rows import Condition, ResultView
-    from lnlbench.suite import Plan, Suite
+    from lnlbench.store.rows import ResultView
+    from lnlbench.suite import Plan
 
 
 def report(
@@ -47,18 +46,25 @@ def report(
     against: Annotated[
         str | None, typer.Option("--against", help="Test every row against this one: its method or label.")
     ] = None,
-    test: Annotated[str, typer.Option("--test", help="--against: welch, or paired over common seeds.")] = "welch",
-    alpha: Annotated[float, typer.Option("--alpha", help="--against: level of all tests of a table together.")] = 0.05,
+    test: Annotated[
+        str | None, typer.Option("--test", help="--against: welch, or paired over common seeds. Default: welch.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="--against: level of all tests of a table together. Default: 0.05.")
+    ] = None,
     ranks: Annotated[bool, typer.Option("--ranks", help="The average rank of each row over the columns.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead.")] = None,
 ) -> None:
     """Print a suite's table from the results there are; without --suite, every suite that has results."""
+    if against is None and (test, alpha) != (None, None):
+        option = "--test" if test is not None else "--alpha"
+        raise InvalidSetting(f"{option} is for tests against a row.", "Give --against ROW, or leave it out.")
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     store = common.look_at(db)
     try:
         shape: dict[str, Any] = {"stats": stat or None, "compare": compare, "ddof": ddof, "ranked": ranks}
-        shape |= {"against": against, "test": test, "alpha": alpha}
-        planned = _plans(store, picked, also or ())
+        shape |= {"against": against, "test": test or "welch", "alpha": 0.05 if alpha is None else alpha}
+        planned = plans_with_results(store, picked, also or ())
         tables = _tables(planned, shape)
         page = _page(store, [plan for plan, _ in planned], tables, db) if format == "html" and tables else None
     finally:
@@ -70,63 +76,6 @@ def report(
             "Jobs that were chosen by --method are shown by the same options.",
         )
     _write(tables, format, out, page)
-
-
-def _plans(store: Store | Glance, picked: Chosen, also: Sequence[str]) -> list[tuple[Plan, list[ResultView]]]:
-    """The tables to print, with their results: one for each scale that has some, for scales are never mixed."""
-    from lnlbench.suite import load_suite, suite_names
-
-    if picked.suite is None and picked.methods:
-        plan = picked.plan(also=also)
-        return [(plan, _results(store, plan))]
-    suites = [load_suite(name) for name in ([picked.suite] if picked.suite is not None else suite_names())]
-    wanted = picked.checked_scale()
-    places = [(suite, scale) for suite in suites for scale in ([wanted] if wanted else suite.scales)]
-    there, rows = store.conditions(), [*picked.methods, *also]
-    likely, _ = _planned(picked, also, [place for place in places if _may_have_results(*place, rows, there)])
-    found = [(plan, results) for plan in likely if (results := _results(store, plan))]
-    if found:
-        return found
-    # Either there is nothing, or a filter is wrong, which only planning everything can tell.
-    plans, misfits = _planned(picked, also, places)
-    if not plans:
-        raise misfits[0]
-    return [(plans[0], [])] if picked.suite is not None else []
-
-
-def _may_have_results(suite: Suite, scale: Scale, methods: Sequence[str], there: Collection[Condition]) -> bool:
-    """Whether a job there is could be of this table, at a hundredth of the cost of planning it."""
-    from lnlbench.store.rows import Condition
-    from lnlbench.suite.plan import normal
-
-    if scale not in suite.layouts:
-        return False
-    layout = suite.layouts[scale]
-    names = {normal(method) for method in (*methods, *(row.method for row in layout.rows))}
-    return any(
-        Condition(scale, name, columns.dataset, noise.name, rate) in there
-        for columns in layout.columns
-        for noise in columns.noises(layout.noise)
-        for rate in {noise.rate, None}  # the clean noise loses its rate when a job is made of it
-        for name in names
-    )
-
-
-def _planned(
-    picked: Chosen, also: Sequence[str], places: Sequence[tuple[Suite, Scale]]
-) -> tuple[list[Plan], list[UnknownName]]:
-    """The plans of suites at scales, and the errors of those that the filters do not fit."""
-    plans, misfits = [], []
-    for suite, scale in places:
-        try:
-            plans.append(picked.plan_of(suite, scale, also))
-        except UnknownName as error:
-            misfits.append(error)
-    return plans, misfits
-
-
-def _results(store: Store | Glance, plan: Plan) -> list[ResultView]:
-    return store.results([job.key for job in plan.jobs])
 
 
 def _tables(planned: Sequence[tuple[Plan, list[ResultView]]], shape: dict[str, Any]) -> list[Table]:

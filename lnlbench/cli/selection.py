@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,12 @@ def chosen(
     plugins: Sequence[Path] | None,
     recipe: str = DEFAULT_RECIPE,
 ) -> Chosen:
-    """The options of a command, with its plug-in files loaded."""
+    """The options of a command, with its plug-in files loaded. Raises InvalidSetting."""
+    if suite is not None and recipe != DEFAULT_RECIPE:
+        raise InvalidSetting(
+            "--recipe is for jobs without a suite.",
+            "A suite's recipe is in its YAML file; --set changes single settings.",
+        )
     return Chosen(
         suite=suite,
         scale=scale,
@@ -159,6 +165,12 @@ def seed_numbers(texts: Sequence[str]) -> list[int]:
             )
         found.extend(range(first, last + 1))
     return found
+
+
+def same_choice(seeds: Sequence[str] | None, plugins: Sequence[Path] | None) -> str:
+    """`--seeds` and `--plugin` as they were given, for a command to go on with, as its ending."""
+    words = [*(("--seeds", text) for text in seeds or ()), *(("--plugin", str(path)) for path in plugins or ())]
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in words)
 
 
 def _default_rates(noises: Sequence[str]) -> list[float]:

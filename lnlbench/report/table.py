@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
-from lnlbench.errors import InvalidSetting
+from lnlbench.errors import InvalidSetting, unknown_name
 from lnlbench.report import against as testing
 from lnlbench.report import notes, ranks, reference
 from lnlbench.report.cells import Against, Cell, Column, Group, Line, Row, Table
@@ -81,7 +81,7 @@ def build_table(
     stats: None is the suite's. compare: put the published numbers beside, and say how well the ranks agree.
     ddof: 1 sample, 0 population std. against: label or method of the row to test all others against, with the
     test 'welch' or 'paired' at level alpha (imports SciPy). ranked: give each row its average rank.
-    Raises InvalidSetting for a statistic, ddof or alpha there is not, UnknownName for a published table, a row or a
+    Raises InvalidSetting for a ddof or alpha there is not, UnknownName for a statistic, a published table, a row or a
     test there is not.
     """
     chosen = tuple(stats) if stats is not None else plan.stats
@@ -128,7 +128,7 @@ def build_table(
 def _check(stats: Sequence[Stat], ddof: int) -> None:
     for stat in stats:
         if stat not in FIELDS:
-            raise InvalidSetting(f"unknown statistic {stat!r}.", f"Choose from: {', '.join(FIELDS)}.")
+            raise unknown_name("statistic", stat, FIELDS)
     if not stats or len(set(stats)) < len(stats):
         raise InvalidSetting(f"statistics {', '.join(stats) or 'none'}: give each once, at least one.")
     if ddof not in (0, 1):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lnlbench.cli import report as command
-from lnlbench.cli.selection import seed_numbers
+from lnlbench.cli.selection import Chosen, seed_numbers
 from lnlbench.errors import InvalidSetting
 from lnlbench.store import ResultRow, RunProvenance, open_store
 from lnlbench.suite import load_suite
+from lnlbench.suite.suite import SUITES
 
 SEEDS = ["--seeds", "1-4"]
 
@@ -75,6 +75,10 @@ def test_ranks_stand_in_a_column_of_their_own(report):
         (["--against", "gcee"], "'gce'"),
         (["--against", "ce", "--test", "t"], "welch"),
         (["--against", "ce", "--alpha", "5"], "alpha"),
+        (["--test", "paired"], "--against ROW"),
+        (["--alpha", "0.01"], "--against ROW"),
+        (["--stat", "bets"], "Did you mean 'best'"),
+        (["--recipe", "rfl-cifar"], "jobs without a suite"),
         (["--seeds", "1-"], "1-5"),
         (["--seed", "one"], "1-5"),
     ],
@@ -88,7 +92,7 @@ def test_what_cannot_be_is_one_message(report, words, told):
 def test_a_table_without_the_row_says_so_where_there_are_several(report, tmp_path, monkeypatch):
     suites = tmp_path / "suites"
     suites.mkdir()
-    source = Path(command.__file__).parent.parent / "suites" / "quickstart.yaml"
+    source = SUITES / "quickstart.yaml"
     (suites / "without.yaml").write_text(source.read_text().replace("  - {label: GCE, method: gce}\n", ""))
     monkeypatch.setenv("LNLBENCH_SUITES", str(suites))
     out = report(*SEEDS, "--against", "gce").out
@@ -97,11 +101,19 @@ def test_a_table_without_the_row_says_so_where_there_are_several(report, tmp_pat
     assert "'gcee'" in report(*SEEDS, "--against", "gcee").err
 
 
+def test_a_broken_suite_file_is_named_and_hides_no_other(report, tmp_path, monkeypatch):
+    (tmp_path / "broken.yaml").write_text("title: [")
+    monkeypatch.setenv("LNLBENCH_SUITES", str(tmp_path))
+    ended = report(*SEEDS)
+    assert (ended.code, "broken.yaml" in ended.err) == (0, True)
+    assert "Cross-Entropy" in ended.out
+
+
 def test_only_suites_that_can_have_results_are_planned(report, monkeypatch):
     planned = []
-    plan_of = command.Chosen.plan_of
+    plan_of = Chosen.plan_of
     monkeypatch.setattr(
-        command.Chosen,
+        Chosen,
         "plan_of",
         lambda self, suite, scale, also=(): planned.append((suite.name, scale)) or plan_of(self, suite, scale, also),
     )
