@@ -56,7 +56,8 @@ def write(
         with common.look_at(db) as source:
             made = regression.make_baseline(plan, source, code, partial=partial)
     except regression.Incomplete as error:
-        run = f"lnlbench run --suite {shlex.quote(suite)} --scale {plan.scale}{common.same_database(db)}"
+        same = f"{selection.same_choice(seed, plugin)}{common.same_database(db)}"
+        run = f"lnlbench run --suite {shlex.quote(suite)} --scale {plan.scale}{same}"
         error.hint = f"{error.hint} The command: {run}"
         raise
     old = _old(path)

@@ -77,7 +77,13 @@ def check(
     def compare() -> Check:
         picked = selection.chosen(suite, scale, None, None, None, None, seed, None, plugin)
         found = _compared(picked, file, db, alpha, stat, min_drop)
-        where = Where(suite, str(file), common.same_database(db))
+        where = Where(
+            suite,
+            str(file),
+            common.same_database(db),
+            plugin=selection.same_choice(None, plugin),
+            seeds=selection.same_choice(seed, None),
+        )
         if as_json:
             from lnlbench.regression.json_ import plain
 
@@ -109,7 +115,7 @@ def _compared(
 ) -> Check:
     from lnlbench import regression
 
-    known = regression.read_baseline(file)
+    known = regression.read_baseline(file, picked.suite or "NAME")
     with common.look_at(db) as source:
         return regression.check(_plan(picked, known), known, source, alpha=alpha, stats=stats, min_drop=min_drop)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from lnlbench.suite import Plan, PlannedCell, Stat
 
 FORMAT = 1
 MARK = "lnlbench_baseline"
+CHECKSUM = "content_sha256"
 STATS: tuple[Stat, ...] = get_args(Stat)
 
 
@@ -121,20 +123,23 @@ def digest(form: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_baseline(path: Path) -> Baseline:
-    """Reads a baseline and holds it to its own checksums; raises BaselineError for whatever is wrong with it."""
+def read_baseline(path: Path, suite: str = "NAME") -> Baseline:
+    """Reads a baseline and holds it to its own checksums; raises BaselineError for whatever is wrong with it.
+
+    suite: as it was asked for, for the command that would make the baseline.
+    """
+    make = f"lnlbench baseline write --suite {shlex.quote(suite)}"
+    restore = f"Take it from version control again, or write a new one: {make} --replace"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BaselineError(
-            f"there is no baseline {path}.", "Make one from finished runs: lnlbench baseline write --suite NAME"
-        ) from None
+        raise BaselineError(f"there is no baseline {path}.", f"Make one from finished runs: {make}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BaselineError(f"baseline {path} cannot be read: {error}.") from error
     except (ValueError, RecursionError) as error:
-        raise BaselineError(f"baseline {path} is not JSON: {error}.", _RESTORE) from error
+        raise BaselineError(f"baseline {path} is not JSON: {error}.", restore) from error
     if not isinstance(raw, dict) or MARK not in raw:
-        raise BaselineError(f"{path} is no lnlbench baseline.", "One is made by: lnlbench baseline write --suite NAME")
+        raise BaselineError(f"{path} is no lnlbench baseline.", f"One is made by: {make}")
     if raw[MARK] != FORMAT:
         raise BaselineError(
             f"baseline {path} has format {raw[MARK]!r}; this lnlbench reads {FORMAT}.",
@@ -142,15 +147,17 @@ def read_baseline(path: Path) -> Baseline:
         )
     try:
         made = _baseline(raw)
-        problem = next(_problems(made), None)
+        problem = next(_problems(made), None) or _altered(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BaselineError(f"baseline {path} is broken: {type(error).__name__}: {error}.", _RESTORE) from error
+        raise BaselineError(f"baseline {path} is broken: {type(error).__name__}: {error}.", restore) from error
     if problem:
-        raise BaselineError(f"baseline {path} is broken: {problem}.", _RESTORE)
+        raise BaselineError(f"baseline {path} is broken: {problem}.", restore)
     return made
 
 
-_RESTORE = "Take it from version control again, or write a new one: lnlbench baseline write --suite NAME --replace"
+def _altered(raw: Mapping[str, Any]) -> str | None:
+    content = {name: value for name, value in raw.items() if name != CHECKSUM}
+    return None if raw[CHECKSUM] == digest(content) else "it was altered after it was written"
 
 
 def _baseline(raw: Mapping[str, Any]) -> Baseline:

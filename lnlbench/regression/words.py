@@ -17,11 +17,16 @@ MOVED = ("cell", "statistic", "baseline", "now", "change", "p")
 
 
 class Where(NamedTuple):
-    """The options of the command, for the commands it advises. db: as an ending, '' or ' --db FILE'."""
+    """The options of the command, for the commands it advises.
+
+    db, plugin, seeds: as endings, '' or ' --db FILE', ' --plugin FILE', ' --seeds 1-5'.
+    """
 
     suite: str
     baseline: str
     db: str = ""
+    plugin: str = ""
+    seeds: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,16 +61,21 @@ def headline(check: Check) -> str:
         return f"REGRESSION: {', '.join(parts)}."
     unfit, missing = check.in_state("not comparable"), check.in_state("not measured", "partly measured")
     rest = [f"{counted(len(unfit), 'cell')} could not be compared"] if unfit or not check.cells else []
-    rest += [f"{counted(len(missing), 'cell')} not or only partly measured"] if missing else []
+    rest += [f"{_were(len(missing))} not or only partly measured"] if missing else []
+    if rest and not check.moves:
+        return f"Nothing was compared: {' and '.join(rest)}."
     if rest:
-        verdict = f"No regression in {seen}" if check.moves else "Nothing was compared"
-        return f"{verdict}, but {' and '.join(rest)}."
+        return f"No regression in {seen}, but {' and '.join(rest)}."
     return f"No regression in {seen}."
 
 
 def counted(number: int, noun: str) -> str:
     """'1 cell', '12 cells'."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _were(cells: int) -> str:
+    return f"{counted(cells, 'cell')} {'was' if cells == 1 else 'were'}"
 
 
 def number(value: float, stat: str) -> str:
@@ -159,7 +169,7 @@ def since(move: Move) -> str:
 
 
 def _not_compared(check: Check, where: Where) -> Iterator[Section]:
-    choice = f"--suite {shlex.quote(where.suite)} --scale {check.scale}"
+    choice = f"--suite {shlex.quote(where.suite)} --scale {check.scale}{where.plugin}"
     unfit = check.in_state("not comparable")
     if unfit:
         write = f"lnlbench baseline write {choice}{where.db} --out {shlex.quote(where.baseline)} --replace"
@@ -168,7 +178,9 @@ def _not_compared(check: Check, where: Where) -> Iterator[Section]:
     missing = check.in_state("not measured", "partly measured")
     if missing:
         again = " --rerun" if any("since the baseline" in cell.reason for cell in missing) else ""
-        yield _reasons("Not or only partly measured", missing, f"Run: lnlbench run {choice}{where.db}{again}")
+        yield _reasons(
+            "Not or only partly measured", missing, f"Run: lnlbench run {choice}{where.seeds}{where.db}{again}"
+        )
     left_out = check.in_state("left out")
     if left_out:
         yield _reasons("Left out of the baseline", left_out)

@@ -15,6 +15,7 @@ from lnlbench.data.catalogue import dataset_info
 from lnlbench.errors import LnlbenchError
 from lnlbench.job import Job
 from lnlbench.regression.baseline import (
+    CHECKSUM,
     FORMAT,
     MARK,
     Baseline,
@@ -167,7 +168,7 @@ def as_text(baseline: Baseline) -> str:
         "left_out": [{"group": group, "row": row, "column": column} for group, row, column in baseline.left_out],
         "cells": [_plain_cell(cell) for cell in baseline.cells],
     }
-    return _laid_out(plain, "") + "\n"
+    return _laid_out({**plain, CHECKSUM: digest(plain)}, "") + "\n"
 
 
 def _plain_cell(cell: BaselineCell) -> dict[str, Any]:

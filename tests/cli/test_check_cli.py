@@ -108,6 +108,12 @@ def test_without_new_runs_nothing_was_measured(lnlbench, suite):
     assert "lnlbench run --suite watched.yaml --scale smoke --rerun" in ended.out
 
 
+def test_the_advised_commands_choose_the_same_jobs(lnlbench, suite):
+    assert "run --suite watched.yaml --scale smoke --seeds 1-9" in write(lnlbench, "--seeds", "1-9").err
+    write(lnlbench)
+    assert "run --suite watched.yaml --scale smoke --seeds 1,2 --rerun" in check(lnlbench, "--seeds", "1,2").out
+
+
 def test_a_changed_suite_asks_for_a_new_baseline(lnlbench, suite, again, tmp_path):
     write(lnlbench)
     again()
