@@ -48,7 +48,7 @@ def plan(
     planned = picked.plan()
     planned.check()
     states = states_of(planned, url)
-    todo = [job for job in planned.jobs if states.get(job.key) not in ("done", "diverged")]
+    todo = [job for job in planned.work if states.get(job.key) not in ("done", "diverged")]
     out = common.console(stderr=True)
     costs = estimate(todo, device, precision, out) if measure and todo else {}
     if as_json:
@@ -105,10 +105,13 @@ def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
         for row, cells in zip(planned.rows, counts, strict=True):
             table.add_row(Text(row.label), *cells[block])
         out.print(table)
-    done = sum(states.get(job.key) in ("done", "diverged") for job in planned.jobs)
-    failed = sum(states.get(job.key) == "failed" for job in planned.jobs)
+    done = sum(states.get(job.key) in ("done", "diverged") for job in planned.work)
+    failed = sum(states.get(job.key) == "failed" for job in planned.work)
+    before = len(planned.work) - len(planned.jobs)
     out.print(
-        f"{counted(len(planned.jobs), 'job')} ({counted(len(planned.seeds), 'seed')} a cell), {done} done"
+        f"{counted(len(planned.jobs), 'job')} ({counted(len(planned.seeds), 'seed')} a cell)"
+        + (f" and {before} more whose networks they start from" if before else "")
+        + f", {done} done"
         + (f", {failed} failed" if failed else "")
         + ".",
         markup=False,
@@ -185,7 +188,7 @@ def _plain(planned: Plan, states: Mapping[str, str], costs: Mapping[str, Cost]) 
                 "state": states.get(job.key, "new"),
                 "seconds": costs[job.key].seconds if job.key in costs else None,
             }
-            for job in planned.jobs
+            for job in planned.work
         ],
         "missing_rows": [row.method for row in planned.missing_rows],
         "seconds": sum(cost.seconds for cost in costs.values()) if costs else None,

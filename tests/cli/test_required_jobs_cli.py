@@ -50,6 +50,16 @@ def test_the_host_is_trained_first_and_its_networks_are_kept(lnlbench, looked, t
     assert len(looked()[1]["sanm(ce)"]) == 1
 
 
+def test_plan_counts_what_the_jobs_start_from(lnlbench):
+    words = [word for word in WORDS[1:-2] if word not in ("--workers", "1", "--device", "cpu")]
+    assert (
+        "1 job (1 seed a cell) and 1 more whose networks they start from, 0 done."
+        in lnlbench("plan", *words, "--no-measure").out
+    )
+    planned = lnlbench("plan", *words, "--no-measure", "--json").json["jobs"]
+    assert [job["method"] for job in planned] == ["ce", "sanm(ce)"]
+
+
 def test_what_cannot_be_started_says_why(lnlbench, looked):
     ended = lnlbench(*WORDS, "--set", "lr=1e30")
     runs, _ = looked()
