@@ -35,7 +35,8 @@ def all_suites(url: str, scale: Scale | None, as_json: bool) -> None:
     table(["suite", "scale", *_NUMBERS], [list(row.values()) for row in rows], right=_NUMBERS)
     line()
     line(f"{counted(len(counted_before), 'distinct job')}, {done:,} done; a job that several suites share is run once.")
-    line("rows: of the table; there: of these, whose method lnlbench has. new: jobs in no suite above.")
+    line("rows: of the table; there: of these, whose method lnlbench has. jobs: with those that others start from.")
+    line("new: jobs in no suite above.")
     if absent:
         line(f"Without {scale} scale: {', '.join(absent)}.")
 

@@ -45,7 +45,7 @@ def test_a_line_a_suite_says_its_size_what_is_new_and_what_is_done(lnlbench, one
     plan = load_suite("sanm-table1").plan("desk")
     row = rows["sanm-table1"]
     assert (row["scale"], row["rows"], row["columns"], row["seeds"]) == ("desk", 14, 4, 2)
-    assert (row["there"], row["jobs"], row["done"]) == (14 - len(plan.missing_rows), len(plan.jobs), 1)
+    assert (row["there"], row["jobs"], row["done"]) == (14 - len(plan.missing_rows), len(plan.work), 1)
     assert (rows["rmw-table3"]["new"], rows["sanm-supp-table5"]["new"], rows["sanm-table6"]["new"]) == (0, 0, 0)
     assert sum(row["new"] for row in rows.values()) == ended["distinct_jobs"]
     assert ended["done"] == 1
