@@ -90,6 +90,7 @@ def plot(
         _list(as_json)
         return
     formats = _checked_formats(format)
+    _check_kinds(kind or ())
     if job:
         _refuse_with_jobs(
             {"--suite": suite, "--scale": scale, "--method": method, "--dataset": dataset, "--noise": noise}
@@ -183,6 +184,16 @@ def _one_seed(seed: Sequence[str] | None) -> int:
     if len(found) > 1:
         raise InvalidSetting("with --job there is one --seed: of the figure's own draws.", "For example --seed 3.")
     return found[0]
+
+
+def _check_kinds(given: Sequence[str]) -> None:
+    """Every name must be a kind, of results or of trained models, so that the nearest is found among both."""
+    from lnlbench.report.figures import KINDS
+    from lnlbench.report.figures.of_models import MODEL_KINDS
+
+    for name in given:
+        if name not in {*KINDS, *MODEL_KINDS}:
+            raise unknown_name("kind of figure", name, {*KINDS, *MODEL_KINDS}, "lnlbench plot --list")
 
 
 def _checked_formats(given: Sequence[str] | None) -> list[str]:

@@ -140,3 +140,9 @@ def test_a_job_is_drawn_once_and_a_page_has_room_for_six(plot, models):
 def test_the_kinds_of_jobs_are_listed(lnlbench):
     listed = [row["kind"] for row in lnlbench("plot", "--list", "--json").json]
     assert listed[-3:] == ["activation", "reconstruction", "embedding"]
+
+
+def test_a_mistyped_kind_of_either_sort_has_its_nearest_match(lnlbench):
+    for words, near in ((("--kind", "embeding"), "'embedding'"), (("--job", "ab", "--kind", "bar"), "'bars'")):
+        ended = lnlbench("plot", *words)
+        assert (ended.code, near in ended.err) == (2, True)
