@@ -12,9 +12,10 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,13 @@ def parse(text: str) -> Expression:
 def names() -> list[str]:
     """Slugs of all known methods: ours, entry points', loaded plug-in files'."""
     ours = [path.stem for path in FOLDER.glob("*.py") if path.stem not in _NOT_METHODS]
-    return sorted({*ours, *_plugins, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({*ours, *_plugins, *(point.name for point in _scanned(entry_points))})
+
+
+@cache
+def _scanned(scan: Callable[..., Iterable[EntryPoint]]) -> tuple[EntryPoint, ...]:
+    """The entry points of other packages, looked for once: it means reading about every package there is."""
+    return tuple(scan(group=ENTRY_POINTS))
 
 
 def spec(slug: str) -> MethodSpec:
@@ -150,7 +157,7 @@ def load(slug: str) -> type[Method]:
         return _plugins[slug]
     if slug not in _NOT_METHODS and (FOLDER / f"{slug}.py").is_file():
         return _method_class(importlib.import_module(f"lnlbench.methods.{slug}"), slug)
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in _scanned(entry_points):
         if point.name == slug:
             found = point.load()
             return found if isinstance(found, type) else _method_class(found, slug)
