@@ -174,14 +174,13 @@ def make_plan(
 def count_jobs(layout: Layout) -> int:
     """Number of jobs without resolving any: rows that differ only by spelling out a default count twice."""
     expressions = _Expressions()
-    cells = {
-        repr((*_what_a_row_sets(row), columns.dataset, canonical_noise(noise, columns.dataset), columns.recipe))
-        for row in layout.rows
-        if row.method in expressions
-        for columns in layout.columns
-        for noise in columns.noises(layout.noise)
+    columns = {
+        repr((group.dataset, canonical_noise(noise, group.dataset), group.recipe))
+        for group in layout.columns
+        for noise in group.noises(layout.noise)
     }
-    return len(cells) * len(seed_list(layout.seeds))
+    rows = {repr(_what_a_row_sets(row)) for row in layout.rows if row.method in expressions}
+    return len(rows) * len(columns) * len(seed_list(layout.seeds))
 
 
 def count_rows(layout: Layout) -> int:
