@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lnlbench.store import open_store
+from lnlbench.store.states import HEAD
 
 
 def test_info_counts_rows_and_states(lnlbench, filled):
     found = lnlbench("db", "info", "--db", filled.path, "--json").json
-    assert found["rows"] == {"job": 2, "run": 2, "epoch": 7, "result": 1, "artifact": 0}
+    assert found["rows"] == {"job": 2, "dependency": 0, "run": 2, "epoch": 7, "result": 1, "artifact": 0}
     assert found["states"] == {"done": 1, "failed": 1}
     assert found["current"] is True
     assert found["bytes"] > 0
@@ -111,13 +112,13 @@ def test_a_merge_with_a_mistyped_database_makes_neither(lnlbench, tmp_path):
 def test_an_upgrade_of_a_present_database_changes_nothing(lnlbench, filled):
     out = lnlbench("db", "upgrade", "--db", filled.path).out
     assert "already" in out
-    assert lnlbench("db", "upgrade", "--db", filled.path, "--json").json["from"] == "0001"
+    assert lnlbench("db", "upgrade", "--db", filled.path, "--json").json["from"] == HEAD
 
 
 def test_an_older_database_is_described_and_not_upgraded_by_info(lnlbench, filled, monkeypatch):
     from lnlbench.store import overview
 
-    monkeypatch.setattr(overview, "HEAD", "0002")
+    monkeypatch.setattr(overview, "HEAD", "9999")
     found = lnlbench("db", "info", "--db", filled.path, "--json").json
-    assert (found["revision"], found["head"], found["current"]) == ("0001", "0002", False)
+    assert (found["revision"], found["head"], found["current"]) == (HEAD, "9999", False)
     assert "lnlbench db upgrade" in lnlbench("db", "info", "--db", filled.path).out
