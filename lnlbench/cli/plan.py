@@ -118,7 +118,7 @@ def _print_matrix(planned: Plan, states: Mapping[str, str]) -> None:
     )
     if planned.missing_rows:
         names = ", ".join(f"{row.label} ({row.method})" for row in planned.missing_rows)
-        out.print(f"Not in lnlbench yet, rows of dashes: {names}.", markup=False)
+        out.print(f"Not in lnlbench, rows of dashes: {names}.", markup=False)
 
 
 def _count(cell: PlannedCell, states: Mapping[str, str]) -> str:

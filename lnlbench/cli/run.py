@@ -216,7 +216,7 @@ def _conclude(store: Store, picked: Chosen, plan: Plan, summary: Summary, where:
             markup=False,
         )
         if plan.missing_rows:
-            out.print("Not there yet: " + ", ".join(row.label for row in plan.missing_rows) + ".", markup=False)
+            out.print("Not in lnlbench: " + ", ".join(row.label for row in plan.missing_rows) + ".", markup=False)
         if summary.interrupted:
             out.print("Stopped. The same command goes on where it stopped.", markup=False)
         elif counts["failed"]:

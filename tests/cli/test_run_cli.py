@@ -324,7 +324,7 @@ def test_nothing_is_measured_when_all_is_done(lnlbench, quickstart, monkeypatch)
 
 def test_plan_names_rows_that_lnlbench_does_not_have(lnlbench):
     ended = lnlbench("plan", "--suite", "sanm-table1", "--no-measure")
-    assert "Not in lnlbench yet" in ended.out
+    assert "Not in lnlbench, rows of dashes" in ended.out
     missing = lnlbench("plan", "--suite", "sanm-table1", "--no-measure", "--json").json["missing_rows"]
     assert set(missing).isdisjoint(registry.names())
 
