@@ -19,7 +19,7 @@ from lnlbench.learning.mixup import draw_lambda, mix
 from lnlbench.learning.pseudo_labels import sharpen
 from lnlbench.learning.ramps import linear_rampup
 from lnlbench.methods.base import Method
-from lnlbench.methods.spec import SYMMETRIC, Hyperparameters, MethodSpec, Row, dataclass, setting
+from lnlbench.methods.spec import ASYMMETRIC, SYMMETRIC, Hyperparameters, MethodSpec, Row, dataclass, setting
 from lnlbench.networks.base import Backbone, Output
 
 Pair = tuple[Tensor, Tensor]
@@ -63,7 +63,7 @@ SPEC = MethodSpec(
         Row(dataset="cifar100", noise=SYMMETRIC, rate=0.2, set={"lambda_u": 25.0}),
         Row(dataset=("cifar10", "cifar100"), noise=SYMMETRIC, rate=0.9, set={"p_threshold": 0.6, "loss_window": 5}),
         Row(
-            noise=("asymmetric", "pairflip", "flip", "flip2", "superclass-next", "block-next", "hierarchical"),
+            noise=ASYMMETRIC,
             set={"conf_penalty": True},
         ),
         Row(

@@ -17,7 +17,7 @@ from lnlbench.job import Schedule
 from lnlbench.learning.losses import confidence_penalty, prior_penalty, soft_cross_entropy
 from lnlbench.learning.pseudo_labels import one_hot
 from lnlbench.methods.base import Method, Stage
-from lnlbench.methods.spec import SYMMETRIC, Hyperparameters, MethodSpec, Row, dataclass, setting
+from lnlbench.methods.spec import ASYMMETRIC, SYMMETRIC, Hyperparameters, MethodSpec, Row, dataclass, setting
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ SPEC = MethodSpec(
         Row(noise=SYMMETRIC, rate=(0.55, 0.85), set={"recipe.optimizer.lr": 0.08}),
         Row(noise=SYMMETRIC, rate=(0.85, 1.0), set={"recipe.optimizer.lr": 0.12, "alpha": 0.8, "beta": 0.4}),
         Row(
-            noise=("asymmetric", "pairflip", "flip", "flip2", "superclass-next", "block-next", "hierarchical"),
+            noise=ASYMMETRIC,
             set={"recipe.optimizer.lr": 0.03, "alpha": 0.8, "beta": 0.4},
         ),
         # Recalled but for alpha, beta and lr2, which are a start.
