@@ -4,6 +4,7 @@ split, and what of all this the method may know."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def prepare(job: Job, data_dir: Path) -> Prepared:
     kept = _kept(dataset.train_labels, recipe.train_subset, dataset, "train")
     rest, for_meta = _meta_split(kept, dataset, recipe.meta_size, job.noise_seed)
     training, held_out = _hold_out(rest, recipe.validation, job.seed)
+    training = _mixed(training, dataset.train_images)
 
     def part(indices: Int64) -> Split:
         return Split(dataset.train_images[indices], noisy[indices], None if true is None else true[indices])
@@ -142,7 +144,8 @@ def _own_validation(dataset: Dataset, recipe: Recipe) -> Split | None:
 
 
 def _meta_split(kept: Int64, dataset: Dataset, size: int | None, seed: int) -> tuple[Int64, Int64]:
-    """(rest, meta) indices: RMW-Net's split, on the true labels, as its protocol says; `rest` stays in order."""
+    """(rest, meta) indices: RMW-Net's split, on the true labels, as its protocol says; `rest` stays in order, the meta
+    set, which is drawn class by class, does not."""
     if size is None:
         return kept, kept[:0]
     if dataset.true_labels is None:
@@ -152,7 +155,19 @@ def _meta_split(kept: Int64, dataset: Dataset, size: int | None, seed: int) -> t
             "Leave it out, or use a data set with true labels.",
         )
     chosen = label_noise.meta_split(dataset.true_labels[kept], dataset.num_classes, seed, size)
-    return np.delete(kept, chosen), kept[chosen]
+    return np.delete(kept, chosen), _mixed(kept[chosen], dataset.train_images)
+
+
+def _mixed(indices: Int64, images: UInt8 | ImageFiles) -> Int64:
+    """In an order that cannot be undone: class by class, or folder by folder, a sample's place tells its true label.
+
+    An archive's own order is mixed; files come in that of a hash of their paths.
+    """
+    ordered = np.sort(indices)
+    if not isinstance(images, ImageFiles):
+        return ordered
+    hashes = [hashlib.blake2b(path, digest_size=8).digest() for path in images.paths[ordered]]
+    return ordered[np.argsort(np.frombuffer(b"".join(hashes), dtype=">u8"))]
 
 
 def _hold_out(indices: Int64, fraction: float, seed: int) -> tuple[Int64, Int64]:

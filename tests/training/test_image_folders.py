@@ -173,3 +173,12 @@ def test_true_labels_of_one_s_own_data_are_measured_against(tmp_path, monkeypatc
     assert rows[-1]["memorisation"] is not None
     clean = prepare(job(dataset="pets", noise="clean"), tmp_path)
     assert (clean.train.given == clean.train.true).all()
+
+
+def test_a_place_in_a_training_set_of_folders_tells_no_class(tmp_path, monkeypatch):
+    """In the order of its folders an index would tell the true label."""
+    monkeypatch.setenv("LNLBENCH_DATA", str(tmp_path))
+    trees.folder(tmp_path, "pets", sorted(trees.pets(), key=lambda row: row[2]))
+    data = prepare(job(dataset="pets"), tmp_path)
+    assert not np.array_equal(np.sort(data.train.true), data.train.true)
+    assert np.array_equal(prepare(job(dataset="pets"), tmp_path).train.images.paths, data.train.images.paths)

@@ -75,11 +75,22 @@ def test_the_meta_set_is_balanced_and_no_training_image():
     assert not np.array_equal(other.meta.images, data.meta.images)
 
 
+def test_a_place_in_the_meta_set_tells_no_class():
+    """Class by class, as the split is drawn, an index would tell the true label to who has not declared it."""
+    true = prepare(digits(meta_size=500), Path()).meta.true
+    assert (np.sort(true) == true).mean() < 0.2
+    again = prepare(digits(meta_size=500), Path()).meta.true
+    assert np.array_equal(true, again)
+
+
 def test_the_split_and_the_labels_are_those_of_the_released_code():
     labels = load_dataset("digits", Path()).train_labels
     matrix = label_noise.transition_matrix(NOISE, 10)
     released = label_noise.released_rmw(labels, matrix, "uniform", 3, meta_size=50)
     assert np.array_equal(label_noise.meta_split(labels, 10, 3, 50), released.meta_indices)
+    images = load_dataset("digits", Path()).train_images[released.meta_indices]
+    held_out = prepare(digits(meta_size=50, image_size=8), Path()).meta.images
+    assert sorted(image.tobytes() for image in held_out) == sorted(image.tobytes() for image in images)
 
 
 def test_a_meta_set_that_cannot_be_is_told():
