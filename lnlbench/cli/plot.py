@@ -79,7 +79,7 @@ def plot(
     samples: Annotated[
         int | None, typer.Option("--samples", min=1, max=10_000, help="--job: pictures of a group, or points.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="--job: auto, cpu, cuda:0, mps.")] = "auto",
+    device: Annotated[str | None, typer.Option("--device", help="--job: auto (the default), cpu, cuda:0, mps.")] = None,
     list_kinds: Annotated[bool, typer.Option("--list", help="Name the kinds of figures, draw nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,14 +99,14 @@ def plot(
         common.load_plugins(plugin)
         chosen, own_seed = plot_job.checked_kinds(kind or ()), _one_seed(seed)
         found, missing = plot_job.draw(
-            job, chosen, db=db, data_dir=data_dir, device=device, samples=samples, seed=own_seed
+            job, chosen, db=db, data_dir=data_dir, device=device or "auto", samples=samples, seed=own_seed
         )
         done = _Done(missing=[("these jobs", *why) for why in missing])
         _write(done, [drawing for drawing, _ in found], out, formats, dpi)
         done.numbers = {drawing.name: numbers for drawing, numbers in found}
         _tell(done, as_json)
         return
-    plot_job.refuse_without_job(kind or (), samples)
+    plot_job.refuse_without_job(kind or (), samples, device)
     kinds = [figures.kind(name).name for name in dict.fromkeys(kind or ())]
     picked = selection.chosen(suite, scale, method, dataset, noise, rate, seed, settings, plugin, recipe)
     done = _Done()

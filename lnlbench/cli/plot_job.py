@@ -39,7 +39,7 @@ def checked_kinds(names: Sequence[str]) -> list[str]:
     return [model_kind(name).name for name in dict.fromkeys(names)] or list(MODEL_KINDS)
 
 
-def refuse_without_job(kinds: Sequence[str], samples: int | None) -> None:
+def refuse_without_job(kinds: Sequence[str], samples: int | None, device: str | None) -> None:
     """Raises InvalidSetting for what needs a job and was given none."""
     from lnlbench.report.figures.of_models import MODEL_KINDS
 
@@ -48,8 +48,9 @@ def refuse_without_job(kinds: Sequence[str], samples: int | None) -> None:
             raise InvalidSetting(
                 f"{name} is drawn from the kept model of a job.", "Give --job KEY; keys: lnlbench run ... --dry-run"
             )
-    if samples is not None:
-        raise InvalidSetting("--samples is for figures of a trained job.", "Give --job KEY, or leave it out.")
+    for option, value in (("--samples", samples), ("--device", device)):
+        if value is not None:
+            raise InvalidSetting(f"{option} is for figures of a trained job.", "Give --job KEY, or leave it out.")
 
 
 def draw(

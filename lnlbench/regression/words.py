@@ -198,10 +198,16 @@ def _seen(check: Check) -> Section:
         if found:
             worst, name = max(found)
             middle = median(value for value, _ in found)
-            rows.append((heading(stat), number(middle, stat), number(worst, stat), name))
+            rows.append((heading(stat), _findable(middle, stat), _findable(worst, stat), name))
     text = ("A true drop of this size would have been found in four of five cases with these seeds.",)
     columns = ("statistic", "median cell", "worst cell", "which")
     return Section("What it could have seen", columns, tuple(rows), text, ("median cell", "worst cell"))
+
+
+def _findable(drop: float, stat: str) -> str:
+    """A drop, or 'none' where no cell can fall that far: with few seeds the test may have no power at all."""
+    whole = 1.0 if stat in ("auc", "last_auc") else 100.0
+    return number(drop, stat) if drop < whole else "none"
 
 
 def _small_print(check: Check) -> Iterator[str]:

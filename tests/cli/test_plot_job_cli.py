@@ -124,6 +124,7 @@ def test_jobs_that_have_not_come_to_a_model_are_told_apart(lnlbench, filled):
         (["--job", "a", "--samples", "9"], "Give one --kind with it"),
         (["--kind", "embedding"], "Give --job KEY"),
         (["--samples", "3"], "--samples is for figures of a trained job"),
+        (["--device", "cpu"], "--device is for figures of a trained job"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(lnlbench, words, said):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -69,6 +70,15 @@ def test_the_text_says_what_moved_by_how_much_since_when_and_what_could_have_bee
     assert "lnlbench run --suite 'my suite.yaml' --scale smoke --db x.sqlite --rerun" in text
     assert "found in four of five cases" in text
     assert "at most 1% of checks, over all 10 comparisons together" in text
+
+
+@pytest.mark.parametrize(("drop", "said"), [(99.0, "99.00"), (100.0, "none"), (143.0, "none")])
+def test_where_no_possible_drop_would_have_been_found_the_power_is_none(found, drop, said):
+    cells = [
+        replace(cell, moves=tuple(replace(move, detectable=drop) for move in cell.moves if move.stat == "best"))
+        for cell in found.cells
+    ]
+    assert f"Best ; {said} ; {said} ; " in text_of(replace(found, cells=tuple(cells)))
 
 
 def test_junit_is_well_formed_with_a_case_a_cell_and_statistic(found):
