@@ -116,8 +116,8 @@ class Recipe(Settings):
     )
     pad: int = setting(4, "pixels of padding before the random crop", low=0)
     padding: Literal["zero", "reflect"] = setting("zero", "what the padding holds")
-    strong: Literal["randaugment", "randaugment-fixmatch", "autoaugment", "autoaugment-imagenet"] = setting(
-        "autoaugment", "policy of the strong view"
+    strong: Literal["randaugment", "randaugment-fixmatch", "randaugment-uda", "autoaugment", "autoaugment-imagenet"] = (
+        setting("autoaugment", "policy of the strong view")
     )
     cutout: int = setting(0, "side of the square cut out of strong views; 0 is none", low=0)
     normalisation: str = setting("dataset", "mean and std: dataset, mwnet, whole, none")

@@ -85,9 +85,10 @@ def torchvision_operation(image: Image.Image, name: str, m: float) -> Image.Imag
 
 
 def table_cells(policy: policies.Policy) -> tuple[Tensor, Tensor]:
-    """Every operation of a policy's table with both signs of its magnitude."""
+    """Every operation of a policy's table with both signs of its magnitude, without cutout, whose place is drawn."""
     op = policy.op.flatten().repeat(2)
-    return op, torch.cat([policy.base + policy.spread, policy.base - policy.spread]).flatten()
+    magnitude = torch.cat([policy.base + policy.spread, policy.base - policy.spread]).flatten()
+    return op[op != policies.CUTOUT], magnitude[op != policies.CUTOUT]
 
 
 def assert_equal_but_for_rotation(got: Tensor, want: Tensor, op: Tensor) -> None:
@@ -97,7 +98,9 @@ def assert_equal_but_for_rotation(got: Tensor, want: Tensor, op: Tensor) -> None
 
 
 @pytest.mark.parametrize("side", [8, 32, 64])
-@pytest.mark.parametrize("make", [policies.autoaugment_policy, policies.randaugment_fixmatch_policy])
+@pytest.mark.parametrize(
+    "make", [policies.autoaugment_policy, policies.randaugment_fixmatch_policy, policies.randaugment_uda_policy]
+)
 def test_every_cell_of_the_pil_policies_equals_pil(make, side):
     policy = make(side, side, CPU)
     op, magnitude = table_cells(policy)
@@ -154,6 +157,7 @@ def test_neutral_magnitude_is_the_identity(name, side):
         policies.autoaugment_torchvision_policy,
         policies.randaugment_policy,
         policies.randaugment_fixmatch_policy,
+        policies.randaugment_uda_policy,
     ],
 )
 def test_all_probabilities_zero_is_the_identity(make):
@@ -262,6 +266,62 @@ def test_fixmatch_magnitudes_are_those_of_sanms_code():
     assert fixmatch_cells("sharpness")[-1] == pytest.approx((0.86, 0))
     assert fixmatch_cells("rotate")[-1] == pytest.approx((0, 27))
     assert fixmatch_cells("shear_y")[1] == pytest.approx((0, 0.06))
+
+
+def uda_cells(operation: str) -> list[tuple[float, float]]:
+    policy = policies.randaugment_uda_policy(32, 32, CPU)
+    chosen = policy.op[:, 0] == policies.CODES[operation]
+    return list(zip(policy.base[chosen, 0].tolist(), policy.spread[chosen, 0].tolist(), strict=True))
+
+
+def test_uda_magnitudes_are_autoaugments_at_nine_levels_of_fifteen_operations():
+    policy = policies.randaugment_uda_policy(32, 32, CPU)
+    assert policy.op.shape == (135, 1)
+    assert (policy.rounds, policy.fill) == (2, 128)
+    assert torch.bincount(policy.op[:, 0]).tolist() == [0, *[9] * 15]
+    assert (policy.probability == 0.5).all()
+    assert [b for b, _ in uda_cells("posterize")] == [8, 7, 7, 6, 6, 5, 5, 4, 4]
+    assert [b for b, _ in uda_cells("rotate")] == pytest.approx([30 * v / 9 for v in range(1, 10)])
+    assert [b for b, _ in uda_cells("solarize")] == pytest.approx([256 - 256 * v / 9 for v in range(1, 10)])
+    for name in ("color", "contrast", "sharpness", "brightness"):
+        assert [b for b, _ in uda_cells(name)] == [1] * 9
+        assert [s for _, s in uda_cells(name)] == pytest.approx([v / 10 for v in range(1, 10)])
+    assert [s for _, s in uda_cells("shear_x")] == pytest.approx([v / 30 for v in range(1, 10)])
+    assert [s for _, s in uda_cells("translate_y")] == pytest.approx([32 * 150 / 331 * v / 9 for v in range(1, 10)])
+    # Half the sides 2, 4, 7, 9, 11, 13, 16, 18 and 20, rounded down.
+    assert uda_cells("cutout") == [(half, 0) for half in (1, 2, 3, 4, 5, 6, 8, 9, 10)]
+
+
+def test_colour_cutout_fills_a_square_around_a_pixel_and_is_cut_at_the_border():
+    half = torch.tensor([0, 1, 4, 10]).repeat_interleave(500)
+    images = torch.zeros(2000, 3, 32, 32, dtype=torch.uint8)
+    out = policies.colour_cutout(images, half, torch.Generator().manual_seed(0))
+    filled = (out != 0).any(1)
+    assert torch.equal(out, filled[:, None] * torch.tensor([125, 122, 113], dtype=torch.uint8)[:, None, None])
+    for lines in (filled.any(1), filled.any(2)):
+        first, count = lines.byte().argmax(1), lines.sum(1)
+        end = first + count
+        inside = (first > 0) & (end < 32)
+        assert (count[inside] == 2 * half[inside]).all()
+        assert (count[half > 0] > 0).all()
+        # Around pixel 0 the upper half is left, around pixel 31 the lower half and that pixel.
+        assert set(end[(half == 4) & (first == 0)].tolist()) == {4, 5, 6, 7, 8}
+        assert set(first[(half == 4) & (end == 32)].tolist()) == {24, 25, 26, 27}
+    assert (filled.flatten(1).sum(1) == filled.any(1).sum(1) * filled.any(2).sum(1)).all()
+    assert not filled[half == 0].any()
+
+
+def test_uda_does_each_operation_half_the_time_and_cuts_out_a_fifteenth_of_these():
+    policy = policies.randaugment_uda_policy(32, 32, CPU)
+    g = torch.Generator().manual_seed(0)
+    op, _ = policy.steps(policy.rows(100_000, g), g)
+    assert ((op == CODE["identity"]).double().mean(1) - 0.5).abs().max() < 0.007
+    assert ((op == policies.CUTOUT).double().mean(1) - 1 / 30).abs().max() < 0.003
+    white = torch.full((3000, 3, 32, 32), 255, dtype=torch.uint8)
+    out = policies.randaugment_uda(white, g)
+    cut = (out == torch.tensor([125, 122, 113], dtype=torch.uint8)[:, None, None]).all(1).flatten(1).any(1)
+    # Once in two rounds, and no later operation that changes the colour.
+    assert 0.04 < cut.double().mean() < 1 / 15
 
 
 def test_translation_is_a_fraction_of_the_side_in_both_directions():

@@ -297,8 +297,12 @@ def test_recipes_of_the_published_tables():
     assert (cifar.epochs, cifar.batch_size, cifar.schedule.name, cifar.schedule.floor) == (300, 128, "cosine", 0.02)
     animal = resolve_job("ssr", "animal10n", Noise("real"), 1).recipe
     assert (animal.epochs, animal.batch_size, animal.schedule.milestones) == (150, 128, (50, 100))
+    assert [recipe.strong for recipe in (cifar, animal)] == ["autoaugment", "randaugment-uda"]
     clothing = resolve_job("ssr", "clothing1m", Noise("real"), 1).recipe
     assert (clothing.optimizer.lr, clothing.optimizer.weight_decay, clothing.batch_size) == (0.002, 1e-3, 32)
+    assert clothing.strong == "autoaugment-imagenet"
+    # SANM over it is trained on its host's views.
+    assert resolve_job("sanm(ssr)", "animal10n", Noise("real"), 1).recipe.strong == "randaugment-uda"
 
 
 def test_masks_of_a_finished_ssr_leave_its_heads_out(made):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Generator, Tensor
@@ -25,6 +25,12 @@ RANDAUGMENT_OPERATIONS = tuple(CODE)[:-1]
 
 TRANSLATE_MAX = 150 / 331  # of the side, at the highest magnitude
 GRAY_FILL = 128
+CUTOUT = len(CODE)
+"""Code of cutout where a policy has it among its operations; `apply_step` leaves such samples as they are."""
+CODES = {**CODE, "cutout": CUTOUT}
+UDA_OPERATIONS = tuple(CODES)[1:]
+"""The 15 operations of SSR's RandAugment: all but identity."""
+UDA_COLOUR = (125, 122, 113)
 
 
 def apply_step(images: Tensor, op_index: Tensor, magnitude: Tensor, fill: int = 0) -> Tensor:
@@ -121,12 +127,25 @@ def randaugment_fixmatch(images: Tensor, generator: Generator) -> Tensor:
     return gray_cutout(images, generator)
 
 
+def randaugment_uda(images: Tensor, generator: Generator) -> Tensor:
+    """RandAugment of SSR's code, after UDA's: 2 of 15 operations, each at a level 1..9 with probability 1/2.
+
+    Gray fill and magnitudes of `autoaugment`, its nearest shear too; one of the operations is `colour_cutout`.
+    """
+    policy = randaugment_uda_policy(*images.shape[-2:], generator.device)
+    for op, magnitude in zip(*policy.steps(policy.rows(len(images), generator), generator), strict=True):
+        images = apply_step(images, op, magnitude, policy.fill)
+        images = colour_cutout(images, torch.where(op == CUTOUT, magnitude, 0), generator)
+    return images
+
+
 STRONG: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "autoaugment": autoaugment,
     "autoaugment-imagenet": autoaugment_imagenet,
     "autoaugment-torchvision": autoaugment_torchvision,
     "randaugment": randaugment,
     "randaugment-fixmatch": randaugment_fixmatch,
+    "randaugment-uda": randaugment_uda,
 }
 """Strong policies by name."""
 
@@ -134,14 +153,7 @@ STRONG: dict[str, Callable[[Tensor, Generator], Tensor]] = {
 @lru_cache(maxsize=16)
 def autoaugment_policy(height: int, width: int, device: torch.device, table: Table = AUTOAUGMENT_CIFAR10) -> Policy:
     """The policy of `autoaugment`, or of another table of sub-policies."""
-
-    def magnitude(name: str, index: float) -> tuple[float, float]:
-        base, spread = _magnitude(name, index / 9, height, width)
-        if name == "rotate":
-            return spread, 0.0
-        return (256 * (1 - index / 9), 0.0) if name == "solarize" else (base, spread)
-
-    return _autoaugment_policy(table, magnitude, GRAY_FILL, device)
+    return _autoaugment_policy(table, partial(_pil_magnitude, height=height, width=width), GRAY_FILL, device)
 
 
 @lru_cache(maxsize=16)
@@ -175,10 +187,19 @@ def randaugment_fixmatch_policy(height: int, width: int, device: torch.device) -
     return _policy(rows, 2, 0, device)
 
 
+@lru_cache(maxsize=16)
+def randaugment_uda_policy(height: int, width: int, device: torch.device) -> Policy:
+    """The table of `randaugment_uda`: 15 operations at 9 levels, one row each; cutout's magnitude is half its side."""
+    rows = [
+        [(name, 0.5, *_pil_magnitude(name, level, height, width))] for name in UDA_OPERATIONS for level in range(1, 10)
+    ]
+    return _policy(rows, 2, GRAY_FILL, device)
+
+
 def _policy(
     rows: Sequence[Sequence[tuple[str, float, float, float]]], rounds: int, fill: int, device: torch.device
 ) -> Policy:
-    op = torch.tensor([[CODE[name] for name, *_ in row] for row in rows], device=device)
+    op = torch.tensor([[CODES[name] for name, *_ in row] for row in rows], device=device)
     numbers = torch.tensor([[cell[1:] for cell in row] for row in rows], dtype=torch.float64, device=device)
     probability, base, spread = numbers.unbind(-1)
     return Policy(op, probability, base, spread, rounds, fill)
@@ -204,6 +225,16 @@ def _magnitude(name: str, strength: float, height: int, width: int) -> tuple[flo
     if name == "posterize":
         return 8.0 - round(4 * strength), 0.0
     return (255 * (1 - strength), 0.0) if name == "solarize" else (0.0, 0.0)
+
+
+def _pil_magnitude(name: str, index: float, height: int, width: int) -> tuple[float, float]:
+    """(base, spread) at index 0..9 of the ranges of AutoAugment's PIL ports."""
+    base, spread = _magnitude(name, index / 9, height, width)
+    if name == "rotate":
+        return spread, 0.0
+    if name == "cutout":
+        return float(round(20 * index / 9) // 2), 0.0
+    return (256 * (1 - index / 9), 0.0) if name == "solarize" else (base, spread)
 
 
 def _whole_pixels(name: str, magnitude: tuple[float, float]) -> tuple[float, float]:
@@ -244,6 +275,28 @@ def _span(position: Tensor, size: int) -> Tensor:
     start = (position - side / 2).clamp_(min=0).floor_()[:, None]
     pixel = torch.arange(size, device=position.device)
     return (pixel >= start) & (pixel <= start + side)
+
+
+def colour_cutout(images: Tensor, half: Tensor, generator: Generator) -> Tensor:
+    """UDA's cutout as SSR's code has it: a square around a pixel drawn uniformly, cut at the border, in mean colour.
+
+    images: (B, 3, H, W) uint8. half: (B,) how far the square reaches before and, that pixel included, after its
+    pixel, at 0 not at all. Returns a new tensor.
+    """
+    batch, _, height, width = images.shape
+    mask = _around(batch, height, half, generator)[:, :, None] & _around(batch, width, half, generator)[:, None, :]
+    return torch.where(mask[:, None], _uda_colour(images.device), images)
+
+
+def _around(batch: int, size: int, half: Tensor, generator: Generator) -> Tensor:
+    centre = torch.randint(size, (batch, 1), generator=generator, device=generator.device)
+    distance = torch.arange(size, device=generator.device) - centre
+    return (distance >= -half[:, None]) & (distance < half[:, None])
+
+
+@lru_cache(maxsize=4)
+def _uda_colour(device: torch.device) -> Tensor:
+    return torch.tensor(UDA_COLOUR, dtype=torch.uint8, device=device).view(1, 3, 1, 1)
 
 
 def cutout_mask(batch: int, height: int, width: int, side: int, generator: Generator) -> Tensor:
