@@ -54,10 +54,12 @@ class Bench:
     @cached_property
     def blind(self) -> tuple[Trace, str | None]:
         """The same job under other true labels, and where they can be reached from the method, if anywhere."""
-        data = with_other_truth(self.data)
+        declared = needs(self.expression)
+        meta = "clean_meta" not in declared
+        data = with_other_truth(self.data, meta=meta)
         rates = {"noise_rate", "noise_share", "transition_matrix"}
-        hidden = () if rates & {*needs(self.expression)} else (NOISE_RATE,)
-        truth = Truth(data, hidden)
+        hidden = () if rates & {*declared} else (NOISE_RATE,)
+        truth = Truth(data, hidden, meta=meta)
         found: list[str] = []
 
         def look(method: Method, record: EpochRecord) -> None:

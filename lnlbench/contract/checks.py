@@ -201,16 +201,18 @@ def true_labels_unreachable(bench: Bench) -> None:
 
 
 def true_labels_unused(bench: Bench) -> None:
-    """Not one bit of the training changes when the evaluator is given other true labels."""
+    """Not one bit of the training or of a prediction changes when the evaluator is given other true labels."""
     base, (blind, _) = bench.base, bench.blind
     differing = differences(base.final, blind.final)
     differing += [f"{name}()" for name, value in base.answers.items() if not same(value, blind.answers[name])]
     if [n["loss"] for n in base.numbers] != [n["loss"] for n in blind.numbers]:
         differing.append("the loss")
+    if base.predictions != blind.predictions:
+        differing.append("predict()")
     if differing:
         raise Violation(
             "true_labels_unused",
-            f"the training depends on the true labels: with others {_some(differing)} differs. Use the noisy labels in "
+            f"the method depends on the true labels: with others {_some(differing)} differs. Use the noisy labels in "
             "self.task and in batches only.",
         )
 

@@ -23,10 +23,11 @@ _CLOSED = (ModuleType, type, CodeType, FrameType, BuiltinFunctionType, str, byte
 class Truth:
     """What tells true labels of one problem, in the forms in which a method might hold it.
 
-    rates: numbers that tell the noise, besides the share of wrong labels itself.
+    rates: numbers that tell the noise, besides the share of wrong labels itself. meta: whether the true labels of the
+    meta set are among them, as they are for a method that has not declared to need them.
     """
 
-    def __init__(self, data: Prepared, rates: tuple[float, ...] = ()) -> None:
+    def __init__(self, data: Prepared, rates: tuple[float, ...] = (), *, meta: bool = False) -> None:
         train = data.train
         wrong = train.given != train.true
         self.rates = {float(wrong.mean()): "the share of wrong labels"} | dict.fromkeys(rates, "the noise rate")
@@ -36,6 +37,8 @@ class Truth:
             "the mask of right labels": ~wrong,
             "the true test labels": data.test.true,
         }
+        if meta and data.meta is not None:
+            self.rows["the true labels of the meta set"] = data.meta.true
         self.sets = {
             "the indices of wrong labels": wrong.nonzero()[0],
             "the indices of right labels": (~wrong).nonzero()[0],

@@ -98,15 +98,24 @@ def synthetic(
     )
 
 
-def with_other_truth(data: Prepared, seed: int = 1) -> Prepared:
-    """The same images and given labels, under true labels drawn at random: no method can learn those."""
+def with_other_truth(data: Prepared, seed: int = 1, *, meta: bool = False) -> Prepared:
+    """The same images and given labels, under true labels drawn at random: no method can learn those.
+
+    meta: those of the meta set too, which a method that declares them does learn from.
+    """
     rng = np.random.default_rng(seed)
 
-    def forget(split: Split) -> Split:
-        true: Int64 = rng.integers(0, data.num_classes, len(split.given))
-        return dataclasses.replace(split, true=true)
+    def drawn(split: Split) -> Int64:
+        return rng.integers(0, data.num_classes, len(split.given))
 
-    return dataclasses.replace(data, train=forget(data.train), test=forget(data.test))
+    train = dataclasses.replace(data.train, true=drawn(data.train))
+    # What a test set is evaluated by are its given labels, which are the true ones.
+    labels = drawn(data.test)
+    test = dataclasses.replace(data.test, given=labels, true=labels)
+    held_out = data.meta
+    if meta and data.meta is not None:
+        held_out = dataclasses.replace(data.meta, true=drawn(data.meta))
+    return dataclasses.replace(data, train=train, test=test, meta=held_out)
 
 
 def quick_job(

@@ -7,6 +7,7 @@ by its numbers and does no harm to others.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ class Violation(Exception):
 class Trace:
     """A finished run. initial: trainable parameters before it; final: the state after it; both are copies.
 
-    touched: global states that were not as before.
+    predictions: digest of all that `predict` answered during the run. touched: global states that were not as before.
     """
 
     outcome: Outcome
@@ -50,6 +51,7 @@ class Trace:
     initial: State
     final: State
     answers: dict[str, Tensor | None]
+    predictions: str
     touched: list[str]
 
     @property
@@ -76,11 +78,12 @@ def observe(
     """
     built: list[Method] = []
     initial: State = {}
+    predicted = hashlib.sha256()
 
     def on_built(method: Method) -> None:
         built.append(method)
         initial.update({n: p.detach().clone() for n, p in method.named_parameters() if p.requires_grad})
-        check_answers(method)
+        check_answers(method, lambda answer: predicted.update(answer.detach().float().cpu().numpy().tobytes()))
 
     with _global_state(shake) as touched:
         outcome = train(
@@ -98,8 +101,9 @@ def observe(
         raise Violation(
             "trains", f"the run diverged: {outcome.reason}. Look for log(0), 0/0 or a step that is too long."
         )
+    digest = predicted.hexdigest()
     answers = {name: _cloned(getattr(method, name)()) for name in ("clean_score", "selected", "corrected_labels")}
-    return Trace(outcome, method, initial, state_of(method), answers, touched)
+    return Trace(outcome, method, initial, state_of(method), answers, digest, touched)
 
 
 def state_of(method: Method) -> State:
@@ -131,8 +135,8 @@ def same(first: Tensor | None, second: Tensor | None) -> bool:
     return bool(((first == second) | ((first != first) & (second != second))).all())
 
 
-def check_answers(method: Method) -> None:
-    """Makes a method raise Violation as soon as one of its answers has a wrong form."""
+def check_answers(method: Method, on_prediction: Callable[[Tensor], None]) -> None:
+    """Makes a method raise Violation as soon as one of its answers has a wrong form, and tell its predictions."""
     task = method.task
     n, c = task.num_samples, task.num_classes
     rules: dict[str, Callable[[Tensor], str | None]] = {
@@ -170,6 +174,7 @@ def check_answers(method: Method) -> None:
                 f"predict() of {len(images)} images gave {_form(value)}, it must give floats ({len(images)}, {c}), "
                 f"or (K, {len(images)}, {c}) for K predictors that are counted one by one.",
             )
+        on_prediction(value)
         return value
 
     method.predict = predicted  # type: ignore[method-assign]
