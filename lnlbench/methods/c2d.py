@@ -74,6 +74,7 @@ SPEC = MethodSpec(
                 "guess_view": "simclr",
                 "warmup_view": "simclr",
                 "recipe.pretrained": None,
+                "recipe.normalisation": "imagenet",
                 "recipe.epochs": 120,
                 "recipe.batch_size": 32,
                 "recipe.optimizer.name": "adamw",

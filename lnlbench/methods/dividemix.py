@@ -58,7 +58,7 @@ SPEC = MethodSpec(
         Row(dataset="cifar10", noise=SYMMETRIC, rate=0.5, set={"lambda_u": 25.0}),
         Row(dataset="cifar10", noise=SYMMETRIC, rate=0.8, set={"lambda_u": 25.0}),
         Row(dataset="cifar10", noise=SYMMETRIC, rate=0.9, set={"lambda_u": 50.0}),
-        Row(dataset="cifar10", noise=("asymmetric", "pairflip"), set={"lambda_u": 0.0}),
+        Row(dataset="cifar10", noise=ASYMMETRIC, set={"lambda_u": 0.0}),
         Row(dataset="cifar100", set={"warmup_epochs": 30, "lambda_u": 150.0}),
         Row(dataset="cifar100", noise=SYMMETRIC, rate=0.2, set={"lambda_u": 25.0}),
         Row(dataset=("cifar10", "cifar100"), noise=SYMMETRIC, rate=0.9, set={"p_threshold": 0.6, "loss_window": 5}),

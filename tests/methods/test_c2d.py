@@ -210,3 +210,4 @@ def test_constants_of_the_published_tables(dataset, noise, rate, lambda_u, thres
         assert recipe.schedule.milestones == (150, 300)
     if dataset == "clothing1m":
         assert (recipe.optimizer.name, recipe.pretrained, recipe.epochs) == ("adamw", None, 120)
+        assert recipe.normalisation == required_jobs(made)["pretrained_encoder"].recipe.normalisation == "imagenet"

@@ -302,6 +302,7 @@ def values(dataset, noise, rate):
         ("cifar10", "symmetric", 0.92, 25, 0.5, 1, 10, False),
         ("cifar10", "asymmetric", 0.2, 0, 0.5, 1, 10, True),
         ("cifar10", "asymmetric", 0.4, 0, 0.5, 1, 10, True),
+        ("cifar10", "flip2", 0.4, 0, 0.5, 1, 10, True),
         ("cifar100", "symmetric", 0.2, 25, 0.5, 1, 30, False),
         ("cifar100", "symmetric", 0.5, 150, 0.5, 1, 30, False),
         ("cifar100", "symmetric", 0.8, 150, 0.5, 1, 30, False),
