@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnlbench.data.task import Batch
 from lnlbench.methods.base import Method
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, dataclass, setting
 
@@ -25,7 +24,7 @@ class Hyper(Hyperparameters):
     weight: Literal["hard", "linear"] = setting("hard", "1 below lambda, or 1 - loss/lambda")
     p: float = setting(0.7, "percentile: which, as a fraction", low=0, high=1)
     d: float = setting(0.5, "percentile: decay of lambda's moving average", low=0, below=1)
-    burn_in: int = setting(0, "epochs of cross-entropy first", low=0)
+    burn_in: int = setting(0, "epochs in which all are admitted first", low=0)
     mu: float = setting(1.3, "anneal: growth of lambda each epoch", low=1)
     max_fraction: float = setting(1.0, "anneal: most samples that are ever admitted", above=0, high=1)
 
@@ -53,25 +52,23 @@ class SelfPaced(Method):
         self.register_buffer("admitted", torch.ones(self.task.num_samples, dtype=torch.bool, device=self.device))
 
     def train_epoch(self, epoch: int) -> None:
-        paced = epoch >= self.hp.burn_in
-        annealed = self.weights(self.grow()) if paced and self.hp.pace == "anneal" else None
+        paced, anneal = epoch >= self.hp.burn_in, self.hp.pace == "anneal"
+        annealed = self.weights(self.grow()) if paced and anneal else None
         for batch in self.batches():
             losses = F.cross_entropy(self.net(batch.weak()), batch.labels, reduction="none")
+            weights = torch.ones_like(losses)
             if annealed is not None:
                 weights = annealed[batch.indices]
-            elif paced:
-                weights = self.follow(losses.detach(), batch)
-            else:
-                weights = torch.ones_like(losses)
+            elif not anneal:
+                self.follow(losses.detach())
+                weights = self.weights(losses.detach()) if paced else weights
+                self.admitted[batch.indices] = weights > 0
             # Over the batch, not over the admitted ones: there may be none.
             self.learn((weights * losses).mean(), self.net)
 
-    def follow(self, losses: Tensor, batch: Batch) -> Tensor:
-        """Moves lambda towards the batch's percentile, then weighs the batch by it."""
+    def follow(self, losses: Tensor) -> None:
+        """Moves lambda towards the percentile of a batch's losses."""
         self.threshold.lerp_(losses.quantile(self.hp.p), 1 - self.hp.d)
-        weights = self.weights(losses)
-        self.admitted[batch.indices] = weights > 0
-        return weights
 
     def grow(self) -> Tensor:
         """Lets lambda grow, from the median of the losses (N,) at first, and returns these losses."""
