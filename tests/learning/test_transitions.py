@@ -49,12 +49,15 @@ def test_the_threshold_is_an_observed_value_and_falls_itself():
 
 
 def test_an_outlier_of_one_class_can_be_the_anchor_of_another():
-    probs = torch.full((100, 3), 1 / 3)
-    probs[:, 0] = torch.linspace(0.1, 0.2, 100)
-    probs[99] = torch.tensor([0.9, 0.05, 0.05])
-    probs[50] = torch.tensor([0.4, 0.6, 0.0])
-    # Sample 50 is an outlier of class 1; its entry of class 0 is read all the same where it is the anchor.
-    assert estimated_by_anchors(probs, None)[1].tolist() == pytest.approx([0.4, 0.6, 0.0])
+    """Of 100 samples the highest three of a column are outliers of its class, and of no other's (the released code
+    puts zeros in their place)."""
+    first, second = torch.linspace(0.1, 0.2, 100), torch.linspace(0.3, 0.2, 100)
+    second[96] = 0.7
+    probs = torch.stack([first, second, 1 - first - second], 1)
+    found = estimated_by_anchors(probs, 97)
+    torch.testing.assert_close(found[0], probs[96])
+    # Sample 96 is the highest of class 1, two more are outliers with it.
+    torch.testing.assert_close(found[1], probs[2])
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

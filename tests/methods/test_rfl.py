@@ -140,15 +140,23 @@ def test_a_step_is_the_sum_of_the_three_losses_from_one_forward_pass(rig, monkey
     views_of = method.views_of
     monkeypatch.setattr(method, "views_of", lambda batch: views.append(views_of(batch)) or views[-1])
     clusters, decoder = (method.net.get_submodule(name) for name in ("clusters", "decoder"))
-    decoded = []
-    decoder.register_forward_hook(lambda module, args, out: decoded.append(out.detach()))
-    logits = []
-    clusters.register_forward_hook(lambda module, args, out: logits.append(out.detach()))
+
+    def note(args, out, inputs, outs):
+        inputs.append(args[0].detach())
+        outs.append(out.detach())
+
+    decoded, maps = [], []
+    decoder.register_forward_hook(lambda module, args, out: note(args, out, maps, decoded))
+    logits, features = [], []
+    clusters.register_forward_hook(lambda module, args, out: note(args, out, features, logits))
     monkeypatch.setattr(method, "bootstrap_loss", lambda *a: torch.zeros((), requires_grad=True))
     (step,) = run.epoch(0)
     ((x, t),) = views
     assert len(seen) == 1
     assert len(seen[0].logits) == len(x) + len(t) == 16
+    # The image is restored from the distorted view; the plain view's assignment comes first.
+    assert torch.equal(maps[0], seen[0].fmap[8:])
+    assert torch.equal(torch.cat(features), seen[0].features)
     p, q = (z.softmax(1) for z in logits)
     expected = (decoded[0] - x).square().sum() / x.numel()
     expected += -(p * q.log()).sum(1).mean() - (p * p.log()).sum(1).mean()
