@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lnlbench.learning.pseudo_labels import one_hot
 from lnlbench.methods.base import Method
 from lnlbench.methods.spec import Hyperparameters, MethodSpec, dataclass, setting
 
@@ -48,11 +49,11 @@ class IMAE(Method):
 
     def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B, C) the gradient by the logits (B, C), constant."""
-        given = F.one_hot(labels, logits.shape[1]).bool()
+        given = one_hot(labels, logits.shape[1]).bool()
         # A softmax over the other classes, since p_j/(1 - p_y) is 0/0 for a sample that is learnt by heart.
         others = logits.masked_fill(given, -torch.inf).softmax(1)
-        p = logits.softmax(1)[given]
+        p = logits.softmax(1).gather(1, labels[:, None])
         weight = torch.exp(self.hp.T * p * (1 - p))
         total = len(logits) if self.hp.variant == "paper" else weight.sum()
         direction = others.masked_fill(given, -1.0) / 2
-        return weight[:, None] * direction / total
+        return weight * direction / total

@@ -77,3 +77,10 @@ def test_the_weights_vary_as_the_papers_figure_says(rig):
     lengths = len(p) * method.gradient(logits, torch.zeros(len(p), dtype=torch.long)).abs().sum(1)
     assert float(lengths.var()) == pytest.approx(4.55, abs=0.01)
     assert float(lengths.max()) == pytest.approx(math.exp(2), rel=1e-4)
+
+
+def test_a_step_reads_no_value_back_from_the_device(rig):
+    """Meta tensors have no values: an operation whose shape depends on them, for which a GPU is waited for, fails."""
+    method = rig("imae").method
+    gradient = method.gradient(torch.empty(N, C, device="meta"), torch.empty(N, dtype=torch.long, device="meta"))
+    assert gradient.shape == (N, C)
