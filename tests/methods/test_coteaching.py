@@ -4,6 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lnlbench.job import Noise
+from lnlbench.resolve import resolve_job
+
 N, C = 8, 4
 
 
@@ -121,3 +124,23 @@ def test_both_networks_predict_one_by_one(rig):
     assert out.shape == (2, len(images), C)
     torch.testing.assert_close(out[1], run.method.nets[1](images))
     assert run.method.clean_score() is None
+
+
+def test_at_paper_scale_cifar_has_its_authors_recipe():
+    for dataset, start in (("cifar10", 80), ("cifar100", 100)):
+        recipe = resolve_job("coteaching", dataset, Noise("symmetric", 0.5), 1).recipe
+        assert (recipe.backbone, recipe.epochs, recipe.batch_size) == ("cnn9", 200, 128)
+        assert (recipe.optimizer.name, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-3, 0)
+        assert (recipe.schedule.name, recipe.schedule.start, recipe.schedule.adam_beta1) == ("linear", start, 0.1)
+        assert (recipe.augment, recipe.normalisation) == ("none", "none")
+
+
+def test_on_animal_10n_it_has_the_recipe_of_selfies_code_where_its_number_comes_from():
+    job = resolve_job("coteaching", "animal10n", Noise("real"), 1)
+    assert (job.hyperparameters["forget_rate"], job.hyperparameters["num_gradual"]) == (0.08, 15)
+    recipe, optimizer, schedule = job.recipe, job.recipe.optimizer, job.recipe.schedule
+    assert (recipe.epochs, recipe.batch_size, recipe.augment) == (100, 128, "none")
+    assert (optimizer.name, optimizer.lr, optimizer.momentum, optimizer.nesterov) == ("sgd", 0.1, 0.9, True)
+    assert optimizer.weight_decay == 5e-4
+    assert (schedule.name, schedule.milestones, schedule.gamma) == ("multistep", (0.5, 0.75), 0.2)
+    assert schedule.adam_beta1 is None
