@@ -1,6 +1,8 @@
 """SANM over its hosts: masks, labels and reconstruction enter where the card (sanm.md) says, and only there."""
 
+import ast
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +11,10 @@ import torch.nn.functional as F
 
 from lnlbench.job import Noise
 from lnlbench.learning import masking, mixtures
-from lnlbench.methods import dividemix, sanm
+from lnlbench.learning.losses import soft_cross_entropy
+from lnlbench.methods import dividemix, registry, sanm
+from lnlbench.methods.base import Method
+from lnlbench.methods.spec import MethodSpec
 from lnlbench.resolve import required_jobs, resolve_job
 
 N, C = 16, 4
@@ -207,6 +212,40 @@ def test_masks_of_random_size_leave_the_label_to_the_true_g(plugin):
     images, _, labels = rows_of(run)
     torch.testing.assert_close(labels, refined(run, images, 0.25))
     assert len(changed(*rows_of(run)[:2]).sum((1, 2)).unique()) > 2
+
+
+# Controls: what masking rides on
+
+
+def test_the_given_label_can_be_painted_over_without_being_refined(plugin):
+    for settings in ({}, {"keep": True}):
+        run = plugin(label_source="given", clean=0.25, nlr=False)
+        images, painted, labels = rows_of(run, **settings)
+        assert torch.equal(labels[-N:], F.one_hot(run.labels, C).float())
+        assert changed(images, painted[-N:]).any((1, 2)).all()
+    moved = rows_of(plugin(label_source="given", clean=0.25))[2]
+    given = F.one_hot(run.labels, C).float()
+    torch.testing.assert_close(moved, masking.shifted_labels(given, torch.full((N,), 0.2 * 0.75)))
+
+
+def test_masks_can_lie_at_the_extrema_of_maps_that_no_network_drew(plugin, monkeypatch):
+    run, drawn, extrema = plugin(activation="random", size=16), [], masking.extrema
+    monkeypatch.setattr(masking, "extrema", lambda maps, *a: drawn.append(maps) or extrema(maps, *a))
+    monkeypatch.setattr(masking, "class_activation_map", None)
+    monkeypatch.setattr(masking, "squared_activation_map", None)
+    for _ in range(60):
+        images, painted, _ = rows_of(run)
+        assert changed(images, painted).any((1, 2)).all()
+    # Of the network's own map size, so that as much of a rectangle falls off the border.
+    assert drawn[0].shape == (N, *run.method.nets[0].map_shape(16)[1:])
+    peaks = torch.cat(drawn).flatten(1).argmax(1).bincount(minlength=drawn[0][0].numel())
+    expected = 60 * N / len(peaks)
+    assert (peaks - expected).abs().max() < 5 * math.sqrt(expected)
+
+
+def test_jobs_from_before_there_was_a_choice_of_label_keep_their_keys():
+    job = resolve_job("sanm(ce)", "cifar10", Noise("symmetric", 0.5), 1)
+    assert "label_source" not in job.canonical_text
 
 
 # Parts
@@ -438,6 +477,43 @@ def test_over_dividemix_the_first_guessing_views_are_masked_by_the_other_network
     assert not any(p is None for p in (s.grads["decoder.0.weight"] for s in steps))
 
 
+# The seam
+
+
+class Stranger(Method):
+    """A host that SANM's file has never heard of, with targets of its own."""
+
+    spec = MethodSpec(slug="stranger", title="Stranger", summary="", paper="")
+
+    def train_epoch(self, epoch):
+        for batch in self.batches():
+            targets = torch.full((len(batch), C), 1 / C)
+            images, targets = self.rows(self.net, batch.weak(), targets, batch.indices)
+            self.blocks = len(images) // len(batch)
+            self.learn(soft_cross_entropy(self.net(images), targets), self.net)
+
+
+def test_a_method_becomes_a_host_by_passing_its_rows_through_the_seam(rig, monkeypatch):
+    monkeypatch.setitem(registry._plugins, "stranger", Stranger)
+    run = rig("sanm(stranger)", start_epoch=1)
+    run.epoch(0)
+    assert run.method.host.blocks == 1
+    steps = run.epoch(1)
+    assert run.method.host.blocks == 2
+    assert all(step.grads["decoder.0.weight"].any() for step in steps)
+
+
+def test_sanms_algorithm_names_no_host_and_no_host_names_sanm():
+    (algorithm,) = [node for node in ast.parse(Path(sanm.__file__).read_text()).body if isinstance(node, ast.ClassDef)][
+        1:
+    ]
+    assert algorithm.name == "SANM"
+    names = {node.value for node in ast.walk(algorithm) if isinstance(node, ast.Constant)}
+    assert not names & set(registry.names())
+    for host in sanm.SPEC.hosts:
+        assert "sanm" not in (registry.FOLDER / f"{host}.py").read_text().lower()
+
+
 # Start, G, state
 
 
@@ -549,6 +625,14 @@ def test_the_official_variant_brings_the_released_scripts_constants():
     assert clothing.hyperparameters["beta"] == 0.3
     assert clothing.hyperparameters["host"]["lambda_u"] == 0
     assert clothing.hyperparameters["host"]["extra_views"] == []
+
+
+@pytest.mark.parametrize("host", ["dividemix", "c2d"])
+def test_of_the_released_clothing1m_script_only_beta_is_here_whatever_the_host(host):
+    found = resolve_job(f"sanm({host})", "clothing1m", Noise("real"), 1, overrides=[{"variant": "official"}])
+    own = resolve_job(host, "clothing1m", Noise("real"), 1)
+    assert found.hyperparameters["beta"] == 0.3
+    assert found.hyperparameters["host"] == own.hyperparameters
 
 
 def test_the_paper_variant_leaves_the_hosts_own_constants():
