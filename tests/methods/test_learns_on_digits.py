@@ -58,6 +58,7 @@ SETTINGS = {
     "c2d": {"warmup_epochs": 2, "rampup_epochs": 4, "lambda_u": 5.0, "pretrain_epochs": 60},
     "sanm(ce)": {"start_epoch": WARMUP},
     "sanm(cdr)": {"start_epoch": WARMUP},
+    "sanm(coteaching)": {"num_gradual": WARMUP, "start_epoch": WARMUP},
     "sanm(elr_plus)": {"start_epoch": WARMUP, "ema_step": 100, "gamma": 0.9},
     "sanm(dividemix)": {"warmup_epochs": WARMUP, "rampup_epochs": 4, "lambda_u": 5.0},
     "sanm(c2d)": {"warmup_epochs": 2, "rampup_epochs": 4, "lambda_u": 5.0, "pretrain_epochs": 60},
@@ -134,6 +135,7 @@ def test_cross_entropy_peaks_early_and_then_memorises_the_wrong_labels():
         ("ssr", 8),
         ("sanm(ce)", 4),
         ("sanm(cdr)", 6),
+        ("sanm(coteaching)", 8),
         ("sanm(elr_plus)", 9),
         ("sanm(dividemix)", 8),
         ("sanm(c2d)", 5),
@@ -278,8 +280,9 @@ def test_m_correction_finds_the_wrong_labels_and_mends_them():
     assert last.memorisation < 0.1
 
 
-def test_co_teaching_selects_clean_samples():
-    _, last = trained("coteaching")
+@pytest.mark.parametrize("method", ["coteaching", "sanm(coteaching)"])
+def test_co_teaching_selects_clean_samples(method):
+    _, last = trained(method)
     assert last.select_precision > 0.9
     assert last.select_recall > 0.8
     assert last.clean_auc > 0.97

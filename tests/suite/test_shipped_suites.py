@@ -12,6 +12,7 @@ import pytest
 from lnlbench.methods import registry
 from lnlbench.report import reference
 from lnlbench.report.table import build_table
+from lnlbench.resolve import required_jobs
 from lnlbench.suite import load_recipe, load_suite, recipe_names, suite_names
 from lnlbench.suite.suite import RECIPES, SUITES
 
@@ -242,6 +243,15 @@ def test_figures_and_controls_of_sanm_share_the_jobs_of_its_tables():
     )
     assert keys("sanm-fig2", "DivideMix") == [keys("sanm-table1", "DivideMix")[column] for column in (1, 2, 5, 6)]
     assert keys("rates", "CE")[1] == keys("sanm-table1", "Cross-Entropy (CE)")[0]
+
+
+@pytest.mark.parametrize("scale", ["paper", "desk", "smoke"])
+def test_frozen_masks_of_sanm_table4_are_those_of_the_hosts_runs_in_table1(scale):
+    table1 = {job.key: job.method for job in planned("sanm-table1", scale).jobs}
+    frozen = [j for j in planned("sanm-table4", scale).jobs if j.hyperparameters.get("mask_source") == "pretrained"]
+    assert {j.method for j in frozen} == {"sanm(dividemix)", "sanm(c2d)"}
+    for job in frozen:
+        assert f"sanm({table1[required_jobs(job)['mask_networks'].key]})" == job.method
 
 
 def test_the_control_of_sanms_strong_views_differs_from_its_released_code_by_the_masks_alone():
