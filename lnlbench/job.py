@@ -106,6 +106,12 @@ class Recipe(Settings):
     pretrained: str | None = setting(None, "initial weights: imagenet, or null", omit=None)
     epochs: int = setting(300, "passes over the training set", low=1)
     batch_size: int = setting(64, "samples a step", low=1)
+    epoch_batches: int | None = setting(
+        None,
+        "batches of a pass, a new draw each time, balanced over the given labels; null passes over all",
+        low=1,
+        omit=None,
+    )
     optimizer: Optimizer = setting(Optimizer(), "the optimiser")
     schedule: Schedule = setting(Schedule(), "the learning rate over training")
     clip_norm: float | None = setting(None, "gradient norm at which it is clipped", above=0)

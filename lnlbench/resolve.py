@@ -73,6 +73,8 @@ def _required(job: Job, required: Requires, expression: Expression, values: Valu
     else:
         # Labels that come with the data are noisy and its only ones.
         noise = job.noise if job.noise.name == "real" else Noise("clean")
+        # Pre-training sees every image, and no label: one encoder for all jobs, however they draw their epochs.
+        own["epoch_batches"] = None
         hyper = resolve_hyperparameters(maker, job.dataset, noise)
     insisted = _insisted_recipe(maker, job.dataset, noise, hyper) if job.scale == "paper" else {}
     return dataclasses.replace(

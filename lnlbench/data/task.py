@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from torch import Tensor
@@ -25,6 +26,7 @@ class Task:
     granted: values of the needs that the method has declared, by name; read them with `task.need(name)`.
     noisy_meta_labels: (M,) int64, the meta set's labels under the training set's noise, also for a method whose
     batches of it have clean ones; None without a meta set.
+    epoch_batches: the recipe's, batches of a pass where it is not over all samples.
     """
 
     num_classes: int
@@ -34,11 +36,17 @@ class Task:
     batch_size: int
     granted: Mapping[str, Any] = field(default_factory=dict)
     noisy_meta_labels: Tensor | None = None
+    epoch_batches: int | None = None
 
     @property
     def num_samples(self) -> int:
         """N, the number of training samples."""
         return len(self.noisy_labels)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Batches of the recipe's size in a pass over the training set, the last partial one counted."""
+        return self.epoch_batches or ceil(self.num_samples / self.batch_size)
 
     def need(self, name: str) -> Any:
         """The value of a declared need, such as `noise_rate`; UndeclaredNeed if it was not declared, or if this

@@ -74,7 +74,8 @@ def measure(job: Job, place: Place) -> Cost:
     known = info.labels != "noisy"
     evaluate = timed(pass_over_all, place) / (samples * (1 + known))
     epochs = sum(stage.epochs for stage in run.method.stages())
-    return Cost(epochs * (train_size * train + (train_size * known + test_size) * evaluate), train, evaluate)
+    drawn = min(train_size, (job.recipe.epoch_batches or train_size) * job.recipe.batch_size)
+    return Cost(epochs * (drawn * train + (train_size * known + test_size) * evaluate), train, evaluate)
 
 
 def measure_all(

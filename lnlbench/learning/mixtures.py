@@ -43,12 +43,16 @@ class LossMixture(nn.Module):
     @property
     def started(self) -> bool:
         """Whether a posterior has been asked for."""
-        return not bool(self.history[-1].isnan().any())
+        return not bool(self.history[-1].isnan().all())
 
-    def posterior(self, losses: Tensor, seed: int) -> Tensor:
-        """Adds this epoch's losses (N,) and returns `clean_posterior` of the window's mean, (N,)."""
-        self.history.copy_(torch.cat([self.history[1:], normalised(losses)[None]]))
-        return clean_posterior(self.history.nanmean(0), seed=seed, max_iter=self.max_iter)
+    def posterior(self, losses: Tensor, seed: int, samples: Tensor | None = None) -> Tensor:
+        """Adds this epoch's losses (M,) of `samples` (M,), all by default, and returns `clean_posterior` of the
+        window's mean for them, (M,)."""
+        which = slice(None) if samples is None else samples
+        self.history.copy_(self.history.roll(-1, 0))
+        self.history[-1] = torch.nan
+        self.history[-1, which] = normalised(losses)
+        return clean_posterior(self.history[:, which].nanmean(0), seed=seed, max_iter=self.max_iter)
 
 
 def clean_posterior(

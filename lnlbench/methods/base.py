@@ -38,6 +38,8 @@ class Engine(Protocol):
         self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool
     ) -> Iterator[Batch]: ...
 
+    def draw(self, subset: Tensor | None, batch_size: int | None) -> Tensor: ...
+
     def meta_batches(self, batch_size: int | None, shuffle: bool) -> Iterator[Batch]: ...
 
     def rate(self, net: nn.Module) -> float: ...
@@ -196,8 +198,14 @@ class Method(nn.Module):
         shuffle: bool = True,
         drop_last: bool = False,
     ) -> Iterator[Batch]:
-        """One pass in new random order over all samples, or over `subset`: (M,) int64 indices or (N,) bool."""
+        """One pass in new random order over `draw()`, which is all samples unless the recipe says otherwise, or over
+        `subset`: (M,) int64 indices or (N,) bool. Not shuffled, it is all samples in any case."""
         return self.engine.batches(subset, batch_size, shuffle, drop_last)
+
+    def draw(self, subset: Tensor | None = None, *, batch_size: int | None = None) -> Tensor:
+        """(M,) int64 indices of a pass, ascending: all samples or all of `subset`; under the recipe's `epoch_batches`
+        a new draw of so many batches from them, balanced over the given labels."""
+        return self.engine.draw(subset, batch_size)
 
     def endless(self, subset: Tensor | None = None, *, batch_size: int | None = None) -> Iterator[Batch | None]:
         """Passes over `subset` without end, each in new order; None for ever if the subset is empty."""
@@ -234,9 +242,9 @@ class Method(nn.Module):
         """`fn` over the meta set in order, in large batches, in eval mode without gradient: (M, ...) float32."""
         return self.engine.meta_scores(self, fn)
 
-    def losses(self, net: Backbone) -> Tensor:
-        """(N,) cross-entropy of every given label under a network, on plain views in eval mode."""
-        return self.scores(lambda batch: F.cross_entropy(net(batch.plain()), batch.labels, reduction="none"))
+    def losses(self, net: Backbone, subset: Tensor | None = None) -> Tensor:
+        """(N,) cross-entropy of every given label, or those of a subset, under a network; plain views, eval mode."""
+        return self.scores(lambda batch: F.cross_entropy(net(batch.plain()), batch.labels, reduction="none"), subset)
 
     def rows(
         self,

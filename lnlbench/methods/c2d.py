@@ -114,7 +114,6 @@ class C2D(DivideMix):
             mixture.max_iter = self.hp.gmm_iterations
 
     def train_epoch(self, epoch: int) -> None:
-        first, second = self.nets
         if epoch < self.hp.warmup_epochs:
             super().train_epoch(epoch)
             # Losses of the warm-up are in the history already.
@@ -123,12 +122,12 @@ class C2D(DivideMix):
             super().train_epoch(epoch)
         else:
             self.divide_by(1)
-            self.mixmatch(epoch, first, second, self.clean[1])
+            self.mixmatch(epoch, 0)
             self.divide_by(0)
-            self.mixmatch(epoch, second, first, self.clean[0])
+            self.mixmatch(epoch, 1)
 
     def trusted(self, clean: Tensor) -> Tensor:
-        """(N,) bool, the labelled set for w (N,); neither it nor the rest is empty where w is not constant."""
+        """(M,) bool, the labelled set for w (M,); neither it nor the rest is empty where w is not constant."""
         if self.hp.split == "joint":
             return super().trusted(clean)
         threshold = clean.new_tensor(self.hp.p_threshold).clamp(clean.min() + 1e-5, clean.max() - 1e-5)

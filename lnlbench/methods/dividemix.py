@@ -91,6 +91,8 @@ class DivideMix(Method):
         self.register_buffer("clean", torch.ones(2, n, device=self.device))
         self.mixtures = nn.ModuleList(LossMixture(n, self.hp.loss_window) for _ in self.nets)
         self.register_buffer("corrected", self.task.noisy_labels.clone())
+        # Whom each network has divided: told anew in the epoch that uses it, so no part of a checkpoint.
+        self.drawn = [torch.arange(n, device=self.device)] * 2
 
     def train_epoch(self, epoch: int) -> None:
         first, second = self.nets
@@ -99,8 +101,8 @@ class DivideMix(Method):
             self.warm_up(second)
             return
         self.divide()
-        self.mixmatch(epoch, first, second, self.clean[1])
-        self.mixmatch(epoch, second, first, self.clean[0])
+        self.mixmatch(epoch, 0)
+        self.mixmatch(epoch, 1)
 
     @property
     def warmup_batch(self) -> int:
@@ -125,12 +127,13 @@ class DivideMix(Method):
         self.divide_by(1)
 
     def divide_by(self, k: int) -> None:
-        """w of network k."""
-        losses = self.losses(self.nets[k])
-        self.clean[k] = self.mixtures[k].posterior(losses, seed=int(self.rng.integers(2**31)))
+        """w of network k, for the samples that the other will be trained on."""
+        self.drawn[k] = drawn = self.draw()
+        losses = self.losses(self.nets[k], drawn)
+        self.clean[k, drawn] = self.mixtures[k].posterior(losses, int(self.rng.integers(2**31)), drawn)
 
     def trusted(self, clean: Tensor) -> Tensor:
-        """(N,) bool, the labelled set for w (N,): at least one sample, whatever the threshold."""
+        """(M,) bool, the labelled set for w (M,): at least one sample, whatever the threshold."""
         return (clean > self.hp.p_threshold) | (clean >= clean.max())
 
     @property
@@ -138,15 +141,17 @@ class DivideMix(Method):
         """Whether mixed rows of unlabelled images are trained on."""
         return bool(self.hp.unlabelled_rows)
 
-    def mixmatch(self, epoch: int, net: Backbone, other: Backbone, clean: Tensor) -> None:
-        """Trains `net` for an epoch with the split of the other network (Algorithm 1, lines 7 to 25)."""
+    def mixmatch(self, epoch: int, k: int) -> None:
+        """Trains network k for an epoch with the split of the other one (Algorithm 1, lines 7 to 25)."""
         hp, batch_size = self.hp, self.task.batch_size
-        trusted = self.trusted(clean)
-        steps = int(trusted.sum()) // batch_size + 1
-        unlabelled = self.endless(~trusted, batch_size=batch_size)
+        net, other, clean, drawn = self.nets[k], self.nets[1 - k], self.clean[1 - k], self.drawn[1 - k]
+        trusted = self.trusted(clean[drawn])
+        labelled_set, unlabelled_set = drawn[trusted], drawn[~trusted]
+        steps = len(labelled_set) // batch_size + 1
+        unlabelled = self.endless(unlabelled_set, batch_size=batch_size)
         net.train()
         other.eval()
-        for step, (x, u) in enumerate(zip(self.batches(trusted, batch_size=batch_size), unlabelled)):
+        for step, (x, u) in enumerate(zip(self.batches(labelled_set, batch_size=batch_size), unlabelled)):
             rows, split = self.rows_of(net, other, x, u, clean)
             inputs, targets = (torch.cat(parts) for parts in zip(*rows, strict=True))
             lam = draw_lambda(hp.alpha, self.rng, at_least_half=True)

@@ -6,7 +6,6 @@ CIFAR-100 configuration labels are multiplied by the targets and the penalty is 
 Ramps count steps, as there: 40,000 are 114 of its epochs.
 """
 
-from math import ceil
 from typing import Any
 
 import torch
@@ -72,7 +71,7 @@ class ELRPlus(Method):
 
     def train_epoch(self, epoch: int) -> None:
         # Both count from the same step: a step is one of each network.
-        done = epoch * ceil(self.task.num_samples / self.task.batch_size)
+        done = epoch * self.task.epoch_steps
         for k in (0, 1):
             for step, batch in enumerate(self.batches(), done + 1):
                 self.train_step(k, batch, step)

@@ -44,13 +44,8 @@ class FineTuning(Method):
 
     spec = SPEC
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps of an epoch of the second stage: as many as the first's have, not one pass over the clean set."""
-        return ceil(self.task.num_samples / self.task.batch_size)
-
     def stages(self) -> list[Stage]:
-        epochs = ceil(self.hp.ft_steps / self.steps_per_epoch)
+        epochs = ceil(self.hp.ft_steps / self.task.epoch_steps)
         optimizer, constant = self.recipe_optimizer.replace(lr=self.hp.ft_lr), Schedule(name="constant")
         first = Stage("noisy labels", self.task.epochs, self.train_epoch, counts=epochs == 0)
         second = Stage("clean labels", epochs, self.fine_tune, optimizer=optimizer, schedule=constant)
@@ -62,7 +57,7 @@ class FineTuning(Method):
 
     def fine_tune(self, epoch: int) -> None:
         """All layers, batch norm in train mode, no noisy sample."""
-        steps = min(self.steps_per_epoch, self.hp.ft_steps - epoch * self.steps_per_epoch)
+        steps = min(self.task.epoch_steps, self.hp.ft_steps - epoch * self.task.epoch_steps)
         clean = self.endless_meta(batch_size=self.hp.ft_batch)
         for _ in range(steps):
             batch = next(clean)

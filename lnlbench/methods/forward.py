@@ -71,7 +71,7 @@ class Forward(Method):
 
     def train_on_noise(self, epoch: int) -> None:
         """Cross-entropy; the snapshot is the epoch of least loss on held-out noisy labels."""
-        for batch in self.batches(self.trained):
+        for batch in self.batches(self.draw(self.trained)):
             self.learn(F.cross_entropy(self.net(batch.weak()), batch.labels), self.net)
         loss = self.scores(
             lambda b: F.cross_entropy(self.net(b.plain()), b.labels, reduction="none"), self.held_out

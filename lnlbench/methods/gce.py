@@ -73,7 +73,7 @@ class GeneralisedCrossEntropy(Method):
             # L_q(p_y) < L_q(k) exactly when p_y > k; compared as logarithms, since p_y may underflow to k = 0.
             self.kept = self.snapshot_score() > (log(self.hp.k) if self.hp.k > 0 else -inf)
         constant = (1 - self.hp.k**self.hp.q) / self.hp.q
-        for batch in self.batches(self.trained):
+        for batch in self.batches(self.draw(self.trained)):
             losses = lq_loss(self.net(batch.weak()), batch.labels, self.hp.q, "none") - constant
             self.learn((self.kept[batch.indices] * losses).mean(), self.net)
         accuracy = self.scores(lambda b: self.net(b.plain()).argmax(1) == b.labels, self.held_out).mean()

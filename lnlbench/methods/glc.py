@@ -93,7 +93,7 @@ class GoldLossCorrection(Method):
         whole = next(self.meta_batches(batch_size=len(self.task.need("clean_meta"))))
         samples, size = self.task.num_samples, self.task.batch_size
         noisy = ceil(samples / ceil((samples + len(whole)) / size))
-        steps = ceil(samples / noisy)
+        steps = self.task.epoch_batches or ceil(samples / noisy)
         parts = zip(whole.images.tensor_split(steps), whole.labels.tensor_split(steps), strict=True)
         for batch, (images, labels) in zip(self.batches(batch_size=noisy), parts, strict=True):
             yield batch, images, labels

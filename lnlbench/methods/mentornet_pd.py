@@ -7,7 +7,6 @@ numbers probably had 0.7. Its self-paced variant is `self_paced`.
 """
 
 from functools import partial
-from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +74,7 @@ class MentorNetPD(Method):
         return 0.75 - 0.25 * linear_rampup(self.task.need("noise_rate"), 0.4, 0.4)
 
     def train_epoch(self, epoch: int) -> None:
-        per_epoch, p = ceil(self.task.num_samples / self.task.batch_size), self.percentile()
+        per_epoch, p = self.task.epoch_steps, self.percentile()
         total = per_epoch * self.task.epochs
         for step, batch in enumerate(self.batches(), epoch * per_epoch):
             percent = 100 * step // total

@@ -19,6 +19,7 @@ from lnlbench.data.sources import ImageSource
 from lnlbench.data.task import Batch
 from lnlbench.errors import InvalidSetting, LnlbenchError
 from lnlbench.job import Optimizer, Recipe, Schedule
+from lnlbench.learning.draws import balanced_draw
 from lnlbench.networks.base import Backbone
 from lnlbench.training.devices import Place
 from lnlbench.training.schedules import make_optimizer, set_rate
@@ -123,14 +124,22 @@ class Engine:
 
     def batches(self, subset: Tensor | None, batch_size: int | None, shuffle: bool, drop_last: bool) -> Iterator[Batch]:
         """One pass in random order; see Method.batches. The last partial batch is kept unless drop_last."""
-        order = self._order(subset)
+        size = batch_size or self.recipe.batch_size
+        order = self.draw(None, size) if subset is None and shuffle else self._order(subset)
         if shuffle:
             order = order[torch.randperm(len(order), generator=self.generator, device=self.device)]
-        size = batch_size or self.recipe.batch_size
         last = len(order) - len(order) % size if drop_last and len(order) > size else len(order)
         for batch in self._stream(order[:last], size):
             self.samples += len(batch)
             yield batch
+
+    def draw(self, subset: Tensor | None, batch_size: int | None) -> Tensor:
+        """The indices of one pass, (M,); see Method.draw."""
+        order = self._order(subset)
+        if self.recipe.epoch_batches is None:
+            return order
+        most = self.recipe.epoch_batches * (batch_size or self.recipe.batch_size)
+        return order[balanced_draw(self.noisy_labels[order], most, self.num_classes, self.generator)]
 
     def meta_batches(self, batch_size: int | None, shuffle: bool) -> Iterator[Batch]:
         """One pass over the meta set; see Method.meta_batches."""
@@ -293,7 +302,7 @@ class Engine:
 
     def _move(self, name: str, net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
         settings = self._settings.get(net, (self._stage[0], None))[0]
-        per_epoch = max(1, math.ceil(len(self.noisy_labels) / self.recipe.batch_size))
+        per_epoch = self.recipe.epoch_batches or max(1, math.ceil(len(self.noisy_labels) / self.recipe.batch_size))
         position = self._epoch + min(steps / per_epoch, 1.0)
         rate = set_rate(optimizer, settings, self._schedule_of(net), position, self._stage[2])
         if net not in self._settings:

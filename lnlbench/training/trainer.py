@@ -156,6 +156,7 @@ def open_run(job: Job, data: Prepared, place: Place, stop: Callable[[], bool] = 
         batch_size=job.recipe.batch_size,
         granted={name: value for name, value in data.granted.items() if name in known},
         noisy_meta_labels=None if data.meta is None else torch.tensor(data.meta.given, device=place.device),
+        epoch_batches=job.recipe.epoch_batches,
     )
     if place.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(place.device)

@@ -149,7 +149,14 @@ def rig():
         for index, label in (noisy_meta or {}).items():
             given[index] = label
         task = Task(
-            num_classes, labels, (3, size, size), job.recipe.epochs, job.recipe.batch_size, granted or {}, given
+            num_classes,
+            labels,
+            (3, size, size),
+            job.recipe.epochs,
+            job.recipe.batch_size,
+            granted or {},
+            given,
+            job.recipe.epoch_batches,
         )
         built = build_method(job, task, engine)
         engine.begin_stage(None, None, job.recipe.epochs)

@@ -52,7 +52,7 @@ def test_each_split_is_made_just_before_it_is_used_by_networks_as_they_are_then(
     run, _ = made(warmup_epochs=0)
     first, second = run.method.nets
     events, losses, learn = [], run.method.losses, run.engine.learn
-    monkeypatch.setattr(run.method, "losses", lambda net: events.append(("fit", net)) or losses(net))
+    monkeypatch.setattr(run.method, "losses", lambda net, *some: events.append(("fit", net)) or losses(net, *some))
     monkeypatch.setattr(
         run.engine, "learn", lambda loss, net, edit: events.append(("train", net)) or learn(loss, net, edit)
     )
@@ -142,6 +142,15 @@ def test_the_pre_training_is_clean_of_noise_and_by_supcontrasts_recipe():
     assert (required.method, required.noise.name, required.recipe.epochs) == ("simclr", "clean", 300)
     assert (required.recipe.backbone, required.recipe.batch_size) == ("resnet18_cifar", 1024)
     assert (required.recipe.optimizer.lr, required.recipe.schedule.name) == (0.5, "cosine")
+
+
+def test_the_pre_training_sees_every_image_however_epochs_of_its_users_are_drawn():
+    def encoder(**recipe):
+        drawing = resolve_job("c2d", "digits", Noise("clean"), 1, scale="desk", recipe_overrides=recipe)
+        assert drawing.recipe.epoch_batches == recipe.get("epoch_batches")
+        return required_jobs(drawing)["pretrained_encoder"]
+
+    assert encoder(epoch_batches=5) == encoder()
 
 
 @pytest.mark.parametrize("change", [{"seed": 2}, {"dataset": "cifar100"}, {"pretrain_epochs": 500}])

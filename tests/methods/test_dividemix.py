@@ -226,6 +226,42 @@ def test_the_mixture_sees_the_mean_of_the_last_normalised_losses(rig, table, mon
         torch.testing.assert_close(given[2 * k], torch.stack(vectors[k + 1 - count : k + 1]).mean(0))
 
 
+def test_each_network_divides_a_draw_of_its_own_on_which_the_other_is_trained(rig, monkeypatch):
+    """Clothing1M: 1,000 batches an epoch of new balanced draws, one for each network."""
+    run = rig("dividemix", n=61, warmup_epochs=0, recipe={"batch_size": 4, "epoch_batches": 5})
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: (torch.arange(len(x)) % 2).float())
+    asked, trained = [], {0: [], 1: []}
+    losses, rows_of = run.method.losses, run.method.rows_of
+    monkeypatch.setattr(run.method, "losses", lambda net, some: asked.append(some) or losses(net, some))
+
+    def recorded(net, other, x, u, clean):
+        trained[0 if net is run.method.nets[0] else 1] += x.indices.tolist() + u.indices.tolist()
+        return rows_of(net, other, x, u, clean)
+
+    monkeypatch.setattr(run.method, "rows_of", recorded)
+    run.epoch(0)
+    by_first, by_second = (set(drawn.tolist()) for drawn in asked)
+    assert len(by_first) == len(by_second) == 20
+    assert by_first != by_second
+    assert set(trained[0]) == by_second
+    assert set(trained[1]) == by_first
+    never = torch.tensor(sorted(set(range(61)) - by_first - by_second))
+    assert (run.method.clean[:, never] == 1).all()
+    assert (run.method.clean == 0).sum() == 20
+    run.epoch(1)
+    assert set(asked[2].tolist()) != by_first
+
+
+def test_an_average_over_epochs_is_over_those_in_which_a_sample_was_drawn(monkeypatch):
+    mixture, given = mixtures.LossMixture(4, window=2), []
+    monkeypatch.setattr(mixtures, "clean_posterior", lambda x, seed, **_: given.append(x.tolist()) or x)
+    assert not mixture.started
+    mixture.posterior(torch.tensor([0.0, 4.0, 2.0]), 0, torch.tensor([0, 1, 2]))
+    assert mixture.started
+    mixture.posterior(torch.tensor([1.0, 0.0, 4.0]), 0, torch.tensor([1, 2, 3]))
+    assert given == [[0.0, 1.0, 0.5], pytest.approx([(1 + 0.25) / 2, (0.5 + 0.0) / 2, 1.0])]
+
+
 def test_losses_are_taken_in_eval_mode(rig, table):
     run = rig("dividemix", n=8, numbered=True)
     run.replace_nets(table(torch.randn(8, C)), table(torch.randn(8, C)))

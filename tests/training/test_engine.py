@@ -57,6 +57,38 @@ def seen(engine: Engine, subset: Tensor | None = None, **options: object) -> lis
     return [batch.indices.tolist() for batch in engine.batches(subset, **chosen)]
 
 
+def test_a_pass_may_be_a_new_balanced_draw_of_so_many_batches():
+    engine, _ = opened(samples=61, epoch_batches=2)
+    first, second = flat(seen(engine)), flat(seen(engine))
+    assert len(set(first)) == 16
+    assert set(first) != set(second)
+    assert sorted(torch.bincount(torch.tensor(first) % 3).tolist()) in ([5, 5, 6], [4, 6, 6])
+    assert [len(batch) for batch in seen(engine, batch_size=3)] == [3, 3]
+    # What is asked for by name, or in order, is all of it; and what a score is asked of.
+    some = torch.arange(0, 60, 2)
+    assert sorted(flat(seen(engine, some))) == some.tolist()
+    assert flat(seen(engine, shuffle=False)) == list(range(61))
+    assert len(set(engine.draw(some, 5).tolist()) & set(some.tolist())) == 10
+
+
+def test_without_draws_a_pass_is_everything_and_takes_no_random_number():
+    engine, _ = opened(samples=20)
+    before = engine.generator.get_state()
+    assert engine.draw(None, None).tolist() == list(range(20))
+    assert torch.equal(engine.generator.get_state(), before)
+
+
+def test_a_rate_that_moves_by_steps_ends_its_epoch_with_the_draw():
+    cosine = {"name": "cosine", "floor": 0.0, "per": "iteration"}
+    engine, pair = opened(samples=61, epoch_batches=2, epochs=1, schedule=cosine)
+    rates = []
+    for _ in seen(engine):
+        rates.append(engine.rate(pair.a))
+        engine.learn(total(pair.a), pair.a, None)
+    assert rates == pytest.approx([1.0, 1.0])
+    assert engine.rate(pair.a) == pytest.approx(0.5)
+
+
 def flat(batches: list[list[int]]) -> list[int]:
     return sorted(index for batch in batches for index in batch)
 
