@@ -57,6 +57,13 @@ def test_without_forgetting_each_network_learns_all_samples_in_dispute(rig, tabl
         torch.testing.assert_close(step.grads["logits"], expected, atol=1e-6, rtol=0)
 
 
+def test_where_the_rate_leaves_none_all_samples_in_dispute_are_taken(rig, table):
+    first = rows((0, 1.0), (1, 3.0), (2, 1.0), (0, 2.0))
+    second = rows((0, 2.0), (0, 2.0), (2, 2.0), (3, 3.0))
+    steps = made(rig, table, first, second, forget_rate=0.9).epoch(5)
+    assert [touched(step) for step in steps] == [[1, 3], [1, 3]]
+
+
 def test_a_single_sample_in_dispute_is_taken_whatever_the_rate(rig, table):
     first = rows((0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0))
     second = rows((0, 1.0), (1, 1.0), (2, 1.0), (0, 1.0))

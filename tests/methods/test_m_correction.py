@@ -65,6 +65,15 @@ def test_warm_up_is_plain_mixup(fixed, mixes):
     assert step.loss == pytest.approx(float(lam * own + (1 - lam) * partners), rel=1e-5)
 
 
+def test_a_coefficient_is_drawn_for_each_step_and_not_folded(fixed, mixes):
+    run, _ = fixed(recipe={"batch_size": 2})
+    for epoch in range(4):
+        run.epoch(epoch)
+    drawn = [lam for _, lam, *_ in mixes[::2]]
+    assert len(set(drawn)) == len(drawn) == 24
+    assert min(drawn) < 0.5 < max(drawn)
+
+
 @pytest.mark.parametrize("variant", ["M-DYR-H", "M-DYR-S"])
 def test_a_corrected_step_is_the_papers_four_terms_and_the_penalty(fixed, mixes, variant):
     run, z = fixed(variant=variant, eta=0.7)

@@ -89,7 +89,10 @@ def test_network_and_head_are_those_of_the_released_code(rig):
     method = rig("simclr", recipe={"backbone": "resnet18_cifar", "width": 1.0}).method
     trained = [p.numel() for p in method.model.parameters() if p.requires_grad]
     assert sum(trained) == 11_497_152
-    for module in [m for m in method.model["encoder"].modules() if isinstance(m, nn.Conv2d)][1:4]:
+    convolutions = [m for m in method.model["encoder"].modules() if isinstance(m, nn.Conv2d)]
+    widening = [m for m in convolutions if m.in_channels != m.out_channels]
+    assert len(widening) == 7
+    for module in widening:
         fan_out = module.weight.shape[0] * module.weight[0, 0].numel()
         assert module.weight.std().item() == pytest.approx(math.sqrt(2 / fan_out), rel=0.05)
 
