@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 
 from lnlbench.job import Noise
 from lnlbench.learning.meta_weights import meta_gradient
@@ -37,6 +38,60 @@ def test_an_iteration_first_improves_the_weights_and_then_trains_the_classifier(
     run = meta_rig(recipe={"batch_size": N})
     run.epoch(0)
     assert [step.net for step in run.steps] == [run.method.weighting, run.method.net]
+
+
+@pytest.mark.parametrize("method", ["mwnet", "rmnwnet"])
+def test_the_weights_step_down_the_meta_loss_of_a_virtual_step_at_the_current_rate(meta_rig, method):
+    """Against autograd through the virtual step, plain SGD with the rate after the drop, whatever the optimiser is."""
+    optimizer = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}
+    schedule = {"name": "multistep", "milestones": [1], "gamma": 0.1}
+    run = meta_rig(method, recipe={"batch_size": N, "optimizer": optimizer, "schedule": schedule})
+    net, weighting = run.method.net.train(), run.method.weighting
+    params = {name: p.detach().clone().requires_grad_() for name, p in net.named_parameters()}
+
+    def logits(at, images):
+        return functional_call(net, (at, {name: b.clone() for name, b in net.named_buffers()}), (images,))
+
+    losses = F.cross_entropy(logits(params, run.batch().plain()), run.labels, reduction="none")
+    weights = weighting(losses.detach())
+    step = torch.autograd.grad((weights / weights.sum() * losses).sum(), list(params.values()), create_graph=True)
+    there = {name: p - 0.005 * g for (name, p), g in zip(params.items(), step, strict=True)}
+    images, labels = run.engine.meta
+    probs = logits(there, run.engine.views.plain(images)).softmax(1)
+    given = probs.gather(1, labels[:, None])
+    meta_loss = -given.log().mean() if method == "mwnet" else (probs - F.one_hot(labels, 4)).abs().sum(1).mean()
+    expected = torch.autograd.grad(meta_loss, list(weighting.parameters()))
+    found = run.epoch(1)[0].grads
+    for (name, _), gradient in zip(weighting.named_parameters(), expected, strict=True):
+        torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-3 * gradient.abs().max().item())
+
+
+def test_the_classifier_is_weighed_by_what_has_just_been_improved(meta_rig):
+    run = meta_rig(recipe={"batch_size": N, "augment": "none"}, meta_lr=100.0)
+    losses = F.cross_entropy(run.method.net.train()(run.batch().plain()), run.labels, reduction="none").detach()
+    old = (run.method.weights(losses) * losses).sum().item()
+    run.epoch(0)
+    new = (run.method.weights(losses) * losses).sum().item()
+    assert run.steps[-1].loss == pytest.approx(new, rel=1e-5)
+    assert abs(new - old) > 1e-3
+
+
+def test_an_iteration_has_one_weak_view_of_each_batch(meta_rig, monkeypatch):
+    run = meta_rig(recipe={"batch_size": N, "augment": "crop-flip", "pad": 1})
+    views = run.engine.views
+    drawn, weak = [], views.weak
+    monkeypatch.setattr(views, "weak", lambda images: drawn.append(weak(images)) or drawn[-1])
+    seen = []
+
+    def gradient(net, images, labels, weights, rate, meta_images, *rest):
+        seen.extend([images, meta_images])
+        return torch.zeros(len(images))
+
+    monkeypatch.setattr("lnlbench.methods.mwnet.meta_gradient", gradient)
+    run.epoch(0)
+    assert len(drawn) == 2
+    assert seen[0] is drawn[0]
+    assert seen[1] is drawn[1]
 
 
 def test_constant_weights_are_plain_cross_entropy(meta_rig):
