@@ -68,3 +68,37 @@ def test_one_moment_may_stand_for_all_samples(fitted):
     mentor, losses, _ = fitted
     each = mentor(losses, losses - 1, torch.full((R,), 7))
     torch.testing.assert_close(mentor(losses, losses - 1, 7), each)
+
+
+def test_it_reads_the_cell_states_of_one_step_of_an_lstm_in_each_direction_label_and_moment():
+    torch.manual_seed(0)
+    mentor = Mentor()
+    lstm = torch.nn.LSTM(2, 1, bidirectional=True)
+    for parameter in lstm.parameters():
+        parameter.data.zero_()
+    bias = torch.randn(4)
+    mentor.cell.bias.data.copy_(bias)
+    for way, suffix in enumerate(("", "_reverse")):
+        for row, gate in ((0, way), (2, 2 + way)):  # input gate and candidate, of PyTorch's i, f, g, o
+            getattr(lstm, f"weight_ih_l0{suffix}").data[row] = mentor.cell.weight.data[gate]
+            getattr(lstm, f"bias_ih_l0{suffix}").data[row] = bias[gate]
+    losses, differences = torch.linspace(0, 3, 7), torch.linspace(-1, 1, 7)
+    _, (_, cells) = lstm(torch.stack([losses, differences], 1)[None])
+    told = torch.cat([mentor.label, mentor.moments[18]]).expand(7, -1)
+    inputs = torch.cat([cells.squeeze(-1).T, told], 1)
+    expected = mentor.output(mentor.hidden(inputs).tanh()).squeeze(1)
+    torch.testing.assert_close(mentor(losses, differences, 18), expected)
+
+
+def test_its_fits_rate_falls_by_a_tenth_every_thousand_steps_over_batches_of_32(monkeypatch):
+    torch.manual_seed(0)
+    mentor, made, adam, sizes = Mentor(), [], torch.optim.Adam, set()
+    monkeypatch.setattr(torch.optim, "Adam", lambda *a, **k: made.append(adam(*a, **k)) or made[0])
+    mentor.register_forward_pre_hook(lambda module, args: sizes.add(len(args[0])))
+    losses, percent = torch.linspace(0, 5, 64), torch.full((64,), 3)
+    rates = []
+    for steps in (999, 1000):
+        mentor.fit(losses, losses - 2, percent, (losses < 2).float(), steps, torch.Generator())
+        rates.append(made.pop().param_groups[0]["lr"])
+    assert rates == [pytest.approx(0.1), pytest.approx(0.09)]
+    assert sizes == {32}
