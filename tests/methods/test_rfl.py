@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -209,15 +210,16 @@ def test_parts_that_are_off_have_no_head(rig):
     assert rig("rfl").method.net.get_submodule("clusters").out_features == 4
 
 
-def test_the_published_ablation_is_eight_jobs_a_cell():
+def test_the_ablation_has_every_subset_of_the_parts_and_the_whole_with_its_loss_as_printed():
     plan = load_suite("rfl-table4").plan("paper", seeds=1)
-    parts = {
-        tuple(job.hyperparameters[name] for name in ("bootstrap", "restoration", "cluster"))
+    parts = Counter(
+        (*(job.hyperparameters[name] for name in ("bootstrap", "restoration", "cluster")), job.hyperparameters["mu"])
         for job in plan.jobs
         if job.method == "rfl"
-    }
-    assert parts == {p for p in itertools.product([True, False], repeat=3) if any(p)}
-    assert len({job.key for job in plan.jobs}) == 2 * 8
+    )
+    subsets = [(*p, 4) for p in itertools.product([True, False], repeat=3) if any(p)]
+    assert parts == dict.fromkeys([*subsets, (True, True, True, 1)], 2)
+    assert len({job.key for job in plan.jobs}) == 2 * 9
 
 
 def test_the_constants_are_the_same_for_all_rates_and_data_sets():

@@ -16,17 +16,25 @@ from lnlbench.resolve import required_jobs
 from lnlbench.suite import load_recipe, load_suite, recipe_names, suite_names
 from lnlbench.suite.suite import RECIPES, SUITES
 
-OURS_IN_A_PAPER_S_TABLE = {"rfl-table4": ["+ (B) + (C)"], "rmw-table1": ["MentorNet PD"]}
+OURS_IN_A_PAPER_S_TABLE = {
+    "rfl-table1": ["Bootstrap, soft", "Ours, mu = 1"],
+    "rfl-table2": ["GCE, truncated", "Ours, mu = 1"],
+    "rfl-table3": ["Bootstrap, soft", "Ours, mu = 1"],
+    "rfl-table4": ["+ (B) + (C)", "+ (A) + (B) + (C), mu = 1"],
+    "rmw-table1": ["MentorNet PD"],
+}
 
 SIZES = {
     "cifar-n": {"paper": (12, 6, 3), "desk": (12, 5, 2), "smoke": (12, 3, 1)},
     "nightly": {"smoke": (12, 2, 5)},
     "quickstart": {"smoke": (5, 1, 2)},
     "rates": {"paper": (9, 12, 3), "desk": (9, 12, 2), "smoke": (9, 6, 1)},
-    "rfl-table1": {"paper": (8, 9, 3), "desk": (8, 9, 2), "smoke": (8, 9, 1)},
-    "rfl-table2": {"paper": (5, 5, 3), "desk": (5, 5, 2), "smoke": (5, 5, 1)},
-    "rfl-table3": {"paper": (9, 1, 3), "desk": (9, 1, 2), "smoke": (9, 1, 1)},
-    "rfl-table4": {"paper": (8, 2, 3), "desk": (8, 2, 2), "smoke": (8, 2, 1)},
+    "rfl-table1": {"paper": (10, 9, 3), "desk": (10, 9, 2), "smoke": (10, 9, 1)},
+    "rfl-table1-common": {"paper": (10, 9, 3), "desk": (10, 9, 2), "smoke": (10, 9, 1)},
+    "rfl-table2": {"paper": (7, 5, 3), "desk": (7, 5, 2), "smoke": (7, 5, 1)},
+    "rfl-table2-common": {"paper": (7, 5, 3), "desk": (7, 5, 2), "smoke": (7, 5, 1)},
+    "rfl-table3": {"paper": (11, 1, 3), "desk": (11, 1, 2), "smoke": (11, 1, 1)},
+    "rfl-table4": {"paper": (9, 2, 3), "desk": (9, 2, 2), "smoke": (9, 2, 1)},
     "rmw-fig2": {"paper": (3, 4, 5), "desk": (3, 2, 2), "smoke": (3, 2, 1)},
     "rmw-table1": {"paper": (15, 12, 5), "desk": (15, 6, 2), "smoke": (15, 6, 1)},
     "rmw-table1-common": {"paper": (15, 12, 5), "desk": (15, 6, 2), "smoke": (15, 6, 1)},
@@ -271,6 +279,24 @@ def test_the_clean_columns_of_rmw_and_rfl_are_one_job_whatever_noise_they_are_pr
     assert clean == planned("rmw-table1", "paper").grid[3][0].jobs[0].noise
     labels = [column.label for column in build_table(planned("rmw-table1", "paper"), []).columns]
     assert labels == ["0%", "40%", "60%", "0%", "20%", "40%"] * 2
+
+
+def test_rfl_stands_beside_its_loss_as_printed():
+    for name in ("rfl-table1", "rfl-table2", "rfl-table3"):
+        rows = {cells[0].row.label: cells for cells in planned(name, "paper").grid}
+        for ours, printed_loss in zip(rows["Ours"], rows["Ours, mu = 1"], strict=True):
+            assert {**ours.jobs[0].hyperparameters, "mu": 1} == printed_loss.jobs[0].hyperparameters
+    whole = "+ (A) + (B) + (C)"
+    for label, twin in ((whole, "Ours"), (f"{whole}, mu = 1", "Ours, mu = 1")):
+        assert keys("rfl-table4", label) == keys("rfl-table1", twin, columns=slice(3, 5))
+
+
+@pytest.mark.parametrize(("table", "own"), [("rfl-table1", "JO"), ("rfl-table2", "PENCIL")])
+def test_one_row_of_rfl_has_a_recipe_of_its_own_and_under_a_common_one_none_has(table, own):
+    for row, common in zip(planned(table, "paper").grid, planned(f"{table}-common", "paper").grid, strict=True):
+        recipe = common[1].jobs[0].recipe
+        assert (recipe.epochs, recipe.optimizer.lr, recipe.schedule.name) == (300, 0.1, "multistep")
+        assert (row[1].jobs[0].recipe == recipe) == (row[0].row.label != own)
 
 
 def test_rmw_table3_has_no_job_of_its_own():
