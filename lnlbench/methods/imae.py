@@ -3,7 +3,8 @@ is undecided about weigh most. It is a gradient, not a loss: its integral diverg
 
 Variant `paper` divides by the batch size, `official` by the sum of the weights, as the authors' later PyTorch code
 (XinshaoAmosWang/ProSelfLC-AT) does; the published numbers are from Caffe and follow the paper. The two differ by up to
-exp(T/4) = 7.4 in the effective learning rate. The loss that is shown is cross-entropy.
+exp(T/4) = 7.4 in the effective learning rate. Neither vanishes on labels learnt by heart: where the logits blow up,
+clip the gradient's norm or lower the rate. The loss that is shown is cross-entropy.
 """
 
 from typing import Literal
