@@ -35,6 +35,7 @@ SPEC = MethodSpec(
     paper="Shu et al., Meta-Weight-Net: Learning an Explicit Mapping For Sample Weighting, NeurIPS 2019",
     needs=("clean_meta",),
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
 )
 

@@ -39,6 +39,7 @@ SPEC = MethodSpec(
     code="mmazeika/glc",
     needs=("clean_meta",),
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
     recipe={
         "epochs": 75,

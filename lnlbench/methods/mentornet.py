@@ -34,6 +34,7 @@ SPEC = MethodSpec(
     code="google/mentornet",
     needs=("noise_rate", "clean_meta"),
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
 )
 

@@ -13,6 +13,7 @@ SPEC = MethodSpec(
     paper="Ghosh and Lan, Do We Really Need Gold Samples for Sample Weighting under Label Noise?, WACV 2021",
     code="arghosh/RobustMW-Net",
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
 )
 

@@ -48,6 +48,7 @@ SPEC = MethodSpec(
     code="xjtushujun/meta-weight-net",
     needs=("clean_meta",),
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
 )
 
