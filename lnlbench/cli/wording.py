@@ -113,11 +113,10 @@ def columns(layout: Layout) -> list[str]:
 
 def other_recipes(layout: Layout) -> Facts:
     """Which rows are trained by another recipe file than the suite's, and whether methods keep their own."""
-    files = dict.fromkeys(row.recipe_file for row in layout.rows if row.recipe_file not in ("", layout.recipe))
-    facts: Facts = [(f"by {name}", [row.label for row in layout.rows if row.recipe_file == name]) for name in files]
     if layout.common_recipe:
-        facts.append(("all rows", "by this recipe, also where a method's paper insists on another"))
-    return facts
+        return [("all rows", "by this recipe, also where a method's paper insists on another")]
+    files = dict.fromkeys(row.recipe_file for row in layout.rows if row.recipe_file not in ("", layout.recipe))
+    return [(f"by {name}", [row.label for row in layout.rows if row.recipe_file == name]) for name in files]
 
 
 def table_line(row: Row) -> str:

@@ -3,8 +3,8 @@ inner product of both gradients; negative ones are 0, a batch's sum to 1. No wei
 
 With all weights at 0, where uber-research/learning-to-reweight-examples differentiates, its virtual network is the
 network itself: one clean gradient and one forward-mode product over the noisy batch are the exact second-order answer.
-Not as there: its clean loss has the weight decay in it; its labels are drawn otherwise. Its schedule on a WRN-28-10 is
-that of the suite rmw-table1; on a ResNet-32 it trains 80,000 steps with drops at 40,000 and 60,000, the suite 60,000.
+Not as there: its clean loss has the weight decay in it; its labels are drawn otherwise. Its schedules, 60,000 steps on
+a WRN-28-10 and 80,000 on a ResNet-32, are the recipe rmw-l2rw.
 """
 
 from typing import Literal
@@ -36,6 +36,7 @@ SPEC = MethodSpec(
     code="uber-research/learning-to-reweight-examples",
     needs=("clean_meta",),
     meta_set=True,
+    version=2,
     hyperparameters=Hyper,
 )
 

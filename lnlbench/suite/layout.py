@@ -112,7 +112,7 @@ class Layout(Settings):
     stats: tuple[Stat, ...] = setting(("best",), "statistics, one line of a row each")
     seeds: int | tuple[int, ...] = setting(3, "how many (1, 2, ...), or which", low=0)
     noise: dict[str, Any] = setting({}, "noise settings that all columns share")
-    common_recipe: bool = setting(False, "the suite's recipe is stronger than what a method's paper insists on")
+    common_recipe: bool = setting(False, "one recipe for all rows, stronger than theirs and than what papers insist on")
     bold: Literal["column", "group"] = setting("column", "the best of each column, or of each group in a column")
     notes: tuple[str, ...] = setting((), "whole sentences to print below every report of it")
     figures: tuple[Figure, ...] = setting((), "figures of its numbers, for `lnlbench plot`")

@@ -357,7 +357,7 @@ class _Expansion:
         """The jobs of a cell. Only the seed differs between them, so one is resolved."""
         known = {name: value for name, value in self.settings.items() if _knows(expression, name)}
         hyper, recipe_settings = split_settings(expression, known)
-        file = self.recipes[row.recipe_file]
+        file = self.recipes["" if self.common else row.recipe_file]
         over = merge(merge(column_recipe, row.recipe), recipe_settings)
         base = merge(file.recipe, file.backbones.get(str(merge(file.recipe, over).get("backbone")), {}))
         try:

@@ -95,7 +95,7 @@ def test_a_shown_suite_says_which_rows_and_columns_are_trained_otherwise(lnlbenc
     assert "flip2 at 0%, 20%, 40%; backbone resnet32" in mixed
     assert "MW-Net*, MNW-Net, RMNW-Net" in next(line for line in mixed.splitlines() if line.startswith("by rmw-meta"))
     common = lnlbench("show", "suite", "rmw-table1-common", "--scale", "paper").out
-    assert "schedule.milestones [40, 50]" in next(
+    assert "schedule.milestones [41, 51]" in next(
         line for line in common.splitlines() if line.startswith("with resnet32")
     )
     assert "by rmw-meta" not in common

@@ -206,7 +206,8 @@ def test_the_recipes_of_the_papers_are_the_papers():
         "rfl-cifar": ("resnet18_cifar", 300, 128, 0.1, 1e-4),
         "rfl-clothing1m": ("resnet18", 50, 32, 0.1, 1e-4),
         "rmw-base": ("wrn28_10", 122, 100, 0.1, 5e-4),
-        "rmw-meta": ("wrn28_10", 120, 100, 0.05, 5e-4),
+        "rmw-l2rw": ("wrn28_10", 122, 100, 0.1, 5e-4),
+        "rmw-meta": ("wrn28_10", 122, 100, 0.05, 5e-4),
     }
     assert {name: tuple(r["schedule"]["milestones"]) for name, r in told.items()} == {
         "sanm-cifar": (150,),
@@ -215,7 +216,8 @@ def test_the_recipes_of_the_papers_are_the_papers():
         "rfl-cifar": (0.5, 0.75),
         "rfl-clothing1m": (0.5, 0.75),
         "rmw-base": (82, 102),
-        "rmw-meta": (36, 38),
+        "rmw-l2rw": (82, 102),
+        "rmw-meta": (37, 39),
     }
 
 
@@ -223,9 +225,43 @@ def test_the_rate_falls_later_with_resnet32_in_rmw_s_own_recipe_and_late_for_bot
     common = planned("rmw-table1-common", "paper").grid[3]
     copied = planned("rmw-table1", "paper").grid[3]
     assert common[0].row.label == copied[0].row.label == "BaseModel"
-    assert [cell.jobs[0].recipe.schedule.milestones for cell in common[2:4]] == [(36, 38), (40, 50)]
+    assert [cell.jobs[0].recipe.schedule.milestones for cell in common[2:4]] == [(37, 39), (41, 51)]
     assert [cell.jobs[0].recipe.schedule.milestones for cell in copied[2:4]] == [(82, 102), (82, 102)]
     assert {cell.jobs[0].recipe.meta_size for cell in (*common, *copied)} == {1000}
+
+
+def test_l2rw_trains_longer_with_resnet32_where_each_row_has_its_papers_recipe():
+    own = planned("rmw-table1", "paper").grid[0]
+    assert own[0].row.label == "L2RW*"
+    lengths = [(cell.jobs[0].recipe.epochs, cell.jobs[0].recipe.schedule.milestones) for cell in own[2:4]]
+    assert lengths == [(122, (82, 102)), (163, (82, 122))]
+    ours = [
+        cells for cells in planned("rmw-table1-common", "paper").grid if cells[0].row.label in ("L2RW*", "BaseModel")
+    ]
+    (first, second) = [[cell.jobs[0].recipe for cell in cells] for cells in ours]
+    assert first == second
+    for scale in ("desk", "smoke"):
+        same = {cells[0].row.label: cells[0].jobs[0].recipe for cells in planned("rmw-table1", scale).grid}
+        assert same["L2RW*"] == same["BaseModel"]
+
+
+def test_rmw_s_schedules_are_in_steps_what_its_code_has():
+    steps = {}
+    for label, suite in (("MW-Net*", "rmw-table1"), ("BaseModel", "rmw-table1"), ("L2RW*", "rmw-table1")):
+        cells = next(cells for cells in planned(suite, "paper").grid if cells[0].row.label == label)
+        for cell in cells[2:4]:
+            recipe = cell.jobs[0].recipe
+            per_epoch = -(-(50_000 - recipe.meta_size) // recipe.batch_size)
+            passes = (recipe.epochs, *recipe.schedule.milestones)
+            steps[label, recipe.backbone] = [round(n * per_epoch / 500) * 500 for n in passes]
+    assert steps == {
+        ("MW-Net*", "wrn28_10"): [60_000, 18_000, 19_000],
+        ("MW-Net*", "resnet32"): [60_000, 20_000, 25_000],
+        ("BaseModel", "wrn28_10"): [60_000, 40_000, 50_000],
+        ("BaseModel", "resnet32"): [60_000, 40_000, 50_000],
+        ("L2RW*", "wrn28_10"): [60_000, 40_000, 50_000],
+        ("L2RW*", "resnet32"): [80_000, 40_000, 60_000],
+    }
 
 
 @pytest.mark.parametrize("scale", ["paper", "desk", "smoke"])
