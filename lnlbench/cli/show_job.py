@@ -148,12 +148,18 @@ def _print_result(result: ResultView) -> None:
 def _print_epochs(rows: list[EpochRow], total: int) -> None:
     """A column for every metric that some epoch has."""
     names = [name for name in _COLUMNS if any(getattr(row, name) is not None for row in rows)]
+    watched = list(dict.fromkeys(name for row in rows for name in row.extra or ()))
     heading("Epochs" if len(rows) == total else f"The last {len(rows)} of {total} epochs (all: --epochs)")
-    titles = [_COLUMNS[name][0] for name in names]
+    titles = [*(_COLUMNS[name][0] for name in names), *(name.replace("_", " ") for name in watched)]
     table(
         ["epoch", "stage", *titles],
         [
-            [_shown_epoch(row.epoch), row.stage, *(_number(getattr(row, name), _COLUMNS[name][1]) for name in names)]
+            [
+                _shown_epoch(row.epoch),
+                row.stage,
+                *(_number(getattr(row, name), _COLUMNS[name][1]) for name in names),
+                *(_watched((row.extra or {}).get(name)) for name in watched),
+            ]
             for row in rows
         ],
         right=("epoch", *titles),
@@ -167,6 +173,10 @@ def _shown_epoch(epoch: int | None) -> int | None:
 
 def _number(value: float | None, digits: int) -> str | None:
     return None if value is None else f"{value:,.{digits}f}"
+
+
+def _watched(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.4g}"
 
 
 def _plain(view: JobView, runs: list[RunView], result: ResultView | None, epochs: list[EpochRow]) -> dict[str, Any]:

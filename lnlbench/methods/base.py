@@ -145,6 +145,10 @@ class Method(nn.Module):
         """(N,) int64, the labels the last epoch trained towards, for methods that correct."""
         return None
 
+    def watched(self) -> Mapping[str, float]:
+        """Finite numbers of the last epoch that tell whether the method works, by name, for the epoch's record."""
+        return {}
+
     def curves(self) -> Mapping[str, Curve]:
         """Functions that the method has learned, for figures: {"weight": weight against loss}."""
         return {}
@@ -333,6 +337,9 @@ class Plugin(Method):
 
     def selected(self) -> Tensor | None:
         return self.host.selected()
+
+    def watched(self) -> Mapping[str, float]:
+        return self.host.watched()
 
     def curves(self) -> Mapping[str, Curve]:
         return self.host.curves()

@@ -10,7 +10,7 @@ the mutual information would be 0. Eq. 12 and 13 take the logarithm twice; it is
 """
 
 from functools import partial
-from math import cos, pi
+from math import cos, log, pi
 from typing import Literal
 
 import torch
@@ -58,6 +58,7 @@ class RFL(Method):
 
     spec = SPEC
     corrected: Tensor
+    assigned: Tensor
 
     def setup(self) -> None:
         self.net = self.network()
@@ -67,6 +68,8 @@ class RFL(Method):
         if self.hp.cluster:
             clusters = self.hp.clusters or self.task.num_classes
             self.net.clusters = self.build(partial(nn.Linear, self.net.feature_dim, clusters))
+            # Sums over an epoch's samples: of the assignments, and last of their entropies.
+            self.register_buffer("assigned", torch.zeros(clusters + 1, device=self.device))
         self.register_buffer("corrected", self.task.noisy_labels.clone())
 
     def label_weight(self, epoch: int) -> float:
@@ -78,6 +81,8 @@ class RFL(Method):
 
     def train_epoch(self, epoch: int) -> None:
         alpha = self.label_weight(epoch)
+        if self.hp.cluster:
+            self.assigned.zero_()
         for batch in self.batches():
             views = self.views_of(batch)
             seen = self.net.outputs(torch.cat(views))
@@ -116,10 +121,21 @@ class RFL(Method):
         p = log_p.exp()
         target = p.detach() if self.hp.stopgrad else p
         consistency = -(target * log_q).sum(1).mean()
-        uncertainty = -(p * log_p).sum(1).mean()
-        mean = p.mean(0)
+        entropies = -(p * log_p).sum(1)
+        uncertainty, mean = entropies.mean(), p.mean(0)
+        self.assigned += torch.cat([p.sum(0), entropies.sum()[None]]).detach()
         unevenness = (mean * (p.shape[1] * mean.clamp_min(1e-8)).log()).sum()
         return consistency + self.hp.lambda_mi * (self.hp.mu * unevenness + uncertainty)
+
+    def watched(self) -> dict[str, float]:
+        """cluster_information: I(image; cluster) over the epoch's plain views, 0 to log K nats. One that stays low is
+        of a head stuck on few clusters."""
+        if not self.hp.cluster:
+            return {}
+        *mass, entropy = self.assigned.double().tolist()
+        total = sum(mass) or 1.0
+        marginal = -sum(m / total * log(m / total) for m in mass if m > 0)
+        return {"cluster_information": marginal - entropy / total}
 
     def corrected_labels(self) -> Tensor | None:
         return self.corrected if self.hp.bootstrap else None

@@ -30,7 +30,8 @@ class Scores:
 
     memorisation: share of mislabelled training samples predicted as their wrong label. select_*: of the
     samples the method trusted, against the correctly labelled ones. corrected_accuracy: of its corrected labels.
-    extra: ensemble_accuracy, percent, where several predictors are counted one by one.
+    extra: predicted_classes, how many classes are predicted for some test image: a collapse shows here first;
+    ensemble_accuracy, percent, where several predictors are counted one by one; what the method itself watches.
     """
 
     test_accuracy: float
@@ -61,9 +62,10 @@ class Evaluator:
         test = self._predict(method, self._test[0])
         test_labels = self._test[1]
         accuracy = _accuracy(test, test_labels)
-        extra = {}
+        together = test.softmax(-1).mean(0, keepdim=True)
+        extra = {"predicted_classes": len(together.argmax(-1).unique()), **method.watched()}
         if len(test) > 1:
-            extra["ensemble_accuracy"] = _accuracy(test.softmax(-1).mean(0, keepdim=True), test_labels)
+            extra["ensemble_accuracy"] = _accuracy(together, test_labels)
         valid = None
         if self._valid is not None:
             valid = _accuracy(self._predict(method, self._valid[0]), self._valid[1])

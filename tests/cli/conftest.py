@@ -42,7 +42,10 @@ def filled(tmp_path: Path) -> Filled:
         claim = store.claim([gce.key], "w", 60, retry_limit=1)
         assert claim is not None
         store.start_run(claim.run_uid, RunProvenance(host="here", lnlbench_version="0.1.0", noise_realised=0.36))
-        store.record_epochs(claim.run_uid, [EpochRow(e, test_accuracy=90.0 + e, loss=1.5) for e in range(7)])
+        store.record_epochs(
+            claim.run_uid,
+            [EpochRow(e, test_accuracy=90.0 + e, loss=1.5, extra={"predicted_classes": 10 - e}) for e in range(7)],
+        )
         store.finish(claim.run_uid, "done", ResultRow(96.0, 6, 96.0, 93.0, 7, best_auc=0.9))
         claim = store.claim([ce.key], "w", 60, retry_limit=1)
         assert claim is not None

@@ -230,6 +230,8 @@ def test_a_job_is_found_by_the_start_of_its_key(lnlbench, filled):
     assert "symmetric 40%" in out
     assert "96.00 in epoch 7" in out
     assert "The last 5 of 7 epochs" in out
+    assert out.splitlines()[-6].split()[-2:] == ["PREDICTED", "CLASSES"]
+    assert [row.split()[-1] for row in out.splitlines()[-5:]] == ["8", "7", "6", "5", "4"]
 
 
 def test_all_epochs_of_a_job_are_shown_when_asked_for(lnlbench, filled):

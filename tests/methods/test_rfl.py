@@ -76,6 +76,32 @@ def test_one_cluster_for_all_costs_mu_log_k(rig):
     assert float(assigned(run, p, p)) == pytest.approx(0.5 * 4 * math.log(C), abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("p", "information"),
+    [
+        (torch.eye(C).repeat(3, 1), math.log(C)),
+        (torch.eye(C)[:1].repeat(12, 1), 0.0),
+        (torch.eye(C)[:2].repeat(6, 1), math.log(2)),
+        (torch.full((12, C), 1 / C), 0.0),
+    ],
+)
+def test_the_information_that_is_watched_tells_stuck_clusters_from_even_ones(rig, p, information):
+    run = rig("rfl")
+    # Over the whole epoch: its batches may each hold one cluster alone.
+    for batch in p.clamp_min(1e-30).split(3):
+        assigned(run, batch, batch)
+    assert run.method.watched() == {"cluster_information": pytest.approx(information, abs=1e-5)}
+
+
+def test_what_is_watched_is_the_last_epochs_and_nothing_without_clusters(rig):
+    run = rig("rfl")
+    run.method.assigned.fill_(1e9)
+    run.epoch(0)
+    assert float(run.method.assigned[:-1].sum()) == pytest.approx(16)
+    assert 0 <= run.method.watched()["cluster_information"] <= math.log(C)
+    assert rig("rfl", cluster=False).method.watched() == {}
+
+
 def test_undecided_samples_cost_their_entropy_and_no_evenness(rig):
     run, p = rig("rfl", lambda_mi=0.5), torch.full((12, C), 1 / C)
     # R is the cross-entropy of two uniform assignments.

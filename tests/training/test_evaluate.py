@@ -34,6 +34,9 @@ class Oracle(nn.Module):
     corrected: Tensor | None = None
     shifts = (0,)
 
+    def watched(self) -> dict[str, float]:
+        return {}
+
     def predict(self, images: Tensor) -> Tensor:
         said = (images[:, 0, 0, 0] * 255).round().long()
         predictors = [2.0 * nn.functional.one_hot((said + shift) % C, C) for shift in self.shifts]
@@ -53,11 +56,13 @@ TRAIN = split(predicted=[0, 1, 2, 1, 0], given=[0, 1, 2, 1, 2], true=[0, 1, 2, 0
 TEST = split(predicted=[0, 1, 2, 0], given=[0, 1, 2, 2], true=[0, 1, 2, 2])
 
 
-def evaluate(method: Oracle, train: Split = TRAIN, validation: Split | None = None, stop=lambda: False) -> Scores:
+def evaluate(
+    method: Oracle, train: Split = TRAIN, validation: Split | None = None, stop=lambda: False, test: Split | None = None
+) -> Scores:
     recipe = Recipe(normalisation="none")
     streams = Streams(1, torch.device("cpu"))
     views = Views(recipe, torch.zeros(3), torch.ones(3), streams.tensors)
-    data = Prepared(train, TEST, validation, C, (0,), (1,), True, {}, {})
+    data = Prepared(train, test or TEST, validation, C, (0,), (1,), True, {}, {})
     before = streams.state()
     scores = Evaluator(data, views, place("cpu"), stop).evaluate(method)
     after = streams.state()
@@ -120,8 +125,19 @@ def test_k_predictors_count_by_their_mean_accuracy() -> None:
     scores = evaluate(method)
     # The third says 1, 2, 0, 1 and is never right.
     assert scores.test_accuracy == pytest.approx((75 + 75 + 0) / 3)
-    assert scores.extra == {"ensemble_accuracy": 75.0}
-    assert evaluate(Oracle()).extra == {}
+    assert scores.extra["ensemble_accuracy"] == 75.0
+    assert "ensemble_accuracy" not in evaluate(Oracle()).extra
+
+
+def test_a_collapse_shows_in_the_number_of_predicted_classes_and_in_what_the_method_watches() -> None:
+    class Watchful(Oracle):
+        def watched(self) -> dict[str, float]:
+            return {"information": 0.5}
+
+    assert evaluate(Oracle()).extra == {"predicted_classes": 3}
+    assert evaluate(Watchful()).extra == {"predicted_classes": 3, "information": 0.5}
+    collapsed = split(predicted=[1, 1, 1, 1], given=[0, 1, 2, 1], true=[0, 1, 2, 1])
+    assert evaluate(Oracle(), test=collapsed).extra == {"predicted_classes": 1}
 
 
 def test_predictions_that_are_not_finite_diverge() -> None:
