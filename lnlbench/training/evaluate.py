@@ -31,7 +31,8 @@ class Scores:
     memorisation: share of mislabelled training samples predicted as their wrong label. select_*: of the
     samples the method trusted, against the correctly labelled ones. corrected_accuracy: of its corrected labels.
     extra: predicted_classes, how many classes are predicted for some test image: a collapse shows here first;
-    ensemble_accuracy, percent, where several predictors are counted one by one; what the method itself watches.
+    ensemble_accuracy, percent, where several predictors are counted one by one; loss_auc, the AUC that log p(given
+    label) has where the method's own score is another; and what the method itself watches.
     """
 
     test_accuracy: float
@@ -69,9 +70,9 @@ class Evaluator:
         valid = None
         if self._valid is not None:
             valid = _accuracy(self._predict(method, self._valid[0]), self._valid[1])
-        return Scores(test_accuracy=accuracy, valid_accuracy=valid, **self._of_training(method), extra=extra)
+        return Scores(test_accuracy=accuracy, valid_accuracy=valid, **self._of_training(method, extra), extra=extra)
 
-    def _of_training(self, method: Method) -> dict[str, float | None]:
+    def _of_training(self, method: Method, extra: dict[str, Any]) -> dict[str, float | None]:
         """What is measured on the training set; nothing, and without looking at it, where nobody knows the truth."""
         images, given, true = self._train
         if true is None:
@@ -83,9 +84,12 @@ class Evaluator:
         if mislabelled:
             predicted = train.softmax(-1).mean(0).argmax(-1)
             memorised = int(((predicted == given) & wrong).sum()) / mislabelled
+        likelihood = train.log_softmax(-1).mean(0).gather(1, given[:, None]).squeeze(1)
         score = method.clean_score()
         if score is None:
-            score = train.log_softmax(-1).mean(0).gather(1, given[:, None]).squeeze(1)
+            score = likelihood
+        elif mislabelled:
+            extra["loss_auc"] = auc(likelihood, ~wrong)
         self._ranked = (score.detach(), wrong)
         precision, recall = _selection(method.selected(), ~wrong)
         corrected = method.corrected_labels()

@@ -113,6 +113,16 @@ def test_the_clean_score_is_the_methods_own() -> None:
     assert evaluate(method).clean_auc == pytest.approx(4 / 6)
 
 
+def test_beside_a_methods_own_score_stands_what_the_loss_alone_would_tell() -> None:
+    method, train = Oracle(), split(predicted=[1, 1, 1, 1], given=[1, 1, 1, 0], true=[1, 0, 1, 1])
+    method.score = torch.tensor([0.1, 0.9, 0.1, 0.9])
+    scores = evaluate(method, train=train)
+    assert (scores.clean_auc, scores.extra["loss_auc"]) == (0.25, 0.75)
+    assert "loss_auc" not in evaluate(Oracle()).extra
+    clean = split(predicted=[0, 1, 2, 1, 0], given=[0, 1, 2, 1, 2], true=[0, 1, 2, 1, 2])
+    assert "loss_auc" not in evaluate(method, train=clean).extra
+
+
 def test_without_a_score_it_is_the_log_probability_of_the_given_label() -> None:
     # 0, 1 and 2 are predicted as given, 3 is not; 1 and 3 are wrong: two ties and two wins.
     train = split(predicted=[1, 1, 1, 1], given=[1, 1, 1, 0], true=[1, 0, 1, 1])
