@@ -117,7 +117,7 @@ def test_beside_a_methods_own_score_stands_what_the_loss_alone_would_tell() -> N
     method, train = Oracle(), split(predicted=[1, 1, 1, 1], given=[1, 1, 1, 0], true=[1, 0, 1, 1])
     method.score = torch.tensor([0.1, 0.9, 0.1, 0.9])
     scores = evaluate(method, train=train)
-    assert (scores.clean_auc, scores.extra["loss_auc"]) == (0.25, 0.75)
+    assert (scores.clean_auc, scores.extra["loss_auc"]) == (0.0, 0.75)
     assert "loss_auc" not in evaluate(Oracle()).extra
     clean = split(predicted=[0, 1, 2, 1, 0], given=[0, 1, 2, 1, 2], true=[0, 1, 2, 1, 2])
     assert "loss_auc" not in evaluate(method, train=clean).extra
