@@ -157,7 +157,11 @@ class Engine:
 
     def rate(self, net: nn.Module) -> float:
         """The learning rate of a network's next step."""
-        return float(self._optimizer(self._name(net), net).param_groups[0]["lr"])
+        name = self._name(net)
+        optimizer = self._optimizer(name, net)
+        if self._schedule_of(net).per == "iteration":
+            self._move(name, net, optimizer, self._steps.get(name, 0))
+        return float(optimizer.param_groups[0]["lr"])
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
@@ -179,9 +183,11 @@ class Engine:
             optimizer.step()
         value = loss.detach()
         self._bad |= ~torch.isfinite(value)
-        self._loss_sum += value
-        self._loss_count += 1
-        if self._loss_count % GUARD_EVERY == 0:
+        # The loss that is told is the networks', not that of a weighting network or a probe beside them.
+        if isinstance(net, Backbone) or net not in self._settings:
+            self._loss_sum += value
+            self._loss_count += 1
+        if sum(self._steps.values()) % GUARD_EVERY == 0:
             self.guard()
 
     def scores(self, method: nn.Module, fn: Callable[[Batch], Tensor], subset: Tensor | None) -> Tensor:
@@ -218,7 +224,7 @@ class Engine:
             self._move(name, method.get_submodule(name), optimizer, 0)
 
     def end_epoch(self) -> tuple[float, float]:
-        """(mean loss of the epoch's steps, seconds it took); raises Diverged if any step was not finite."""
+        """(mean loss of the networks' steps in the epoch, seconds it took); raises Diverged if any step was not finite."""
         self.guard()
         loss = float(self._loss_sum) / self._loss_count if self._loss_count else math.nan
         return loss, time.monotonic() - self._started

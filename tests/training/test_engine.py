@@ -85,8 +85,25 @@ def test_a_rate_that_moves_by_steps_ends_its_epoch_with_the_draw():
     for _ in seen(engine):
         rates.append(engine.rate(pair.a))
         engine.learn(total(pair.a), pair.a, None)
-    assert rates == pytest.approx([1.0, 1.0])
-    assert engine.rate(pair.a) == pytest.approx(0.5)
+    assert rates == pytest.approx([1.0, 0.5])
+    assert engine.rate(pair.a) == pytest.approx(0.0)
+
+
+def test_the_rate_of_the_next_step_is_the_one_it_then_has():
+    engine, pair = opened(schedule={"name": "cosine", "floor": 0.0, "per": "iteration"}, epochs=1)
+    for _ in range(3):
+        told, before = engine.rate(pair.a), pair.a.weight.detach().clone()
+        engine.learn(total(pair.a), pair.a, None)
+        assert (before - pair.a.weight).detach() == pytest.approx(torch.full((1, 2), told))
+
+
+def test_the_loss_that_is_told_is_the_networks_not_a_weighting_networks_beside_them():
+    engine, pair = opened()
+    engine.configure(pair.b, Optimizer("sgd", 0.1), None)
+    engine.begin_epoch(pair, 0)
+    engine.learn(total(pair.a), pair.a, None)
+    engine.learn(100 * total(pair.b), pair.b, None)
+    assert engine.end_epoch()[0] == pytest.approx(2.0)
 
 
 def flat(batches: list[list[int]]) -> list[int]:
