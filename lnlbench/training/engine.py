@@ -224,7 +224,7 @@ class Engine:
             self._move(name, method.get_submodule(name), optimizer, 0)
 
     def end_epoch(self) -> tuple[float, float]:
-        """(mean loss of the networks' steps in the epoch, seconds it took); raises Diverged if any step was not finite."""
+        """(mean loss of the networks' steps, seconds the epoch took); raises Diverged if any step was not finite."""
         self.guard()
         loss = float(self._loss_sum) / self._loss_count if self._loss_count else math.nan
         return loss, time.monotonic() - self._started
