@@ -22,6 +22,7 @@ from lnlbench.job import Noise
 from lnlbench.methods import registry
 from lnlbench.resolve import resolve_job
 from lnlbench.training.devices import Place, peak_memory_mb, place
+from lnlbench.training.networks import untrained
 from lnlbench.training.trainer import open_run
 
 REPEATS = 3
@@ -41,7 +42,7 @@ def measure(method: str, args: argparse.Namespace, where: Place) -> tuple[float,
     recipe = {"backbone": args.backbone, "width": args.width, "batch_size": args.batch, "augment": "crop-flip"}
     job = resolve_job(method, "cifar10", Noise(name="symmetric", rate=0.5), 1, scale="desk", recipe=recipe)
     samples = args.steps * args.batch
-    run = open_run(job, stand_in(job, samples), where)
+    run = open_run(job, untrained(job, stand_in(job, samples), where), where)
     epoch = last_epoch(run)
     epoch()
     weights, streams = deepcopy(run.method.state_dict()), run.streams.state()
@@ -59,12 +60,12 @@ def measure(method: str, args: argparse.Namespace, where: Place) -> tuple[float,
 
 
 def expressions() -> list[str]:
-    """Every method, and every plug-in over each of its hosts."""
-    found = []
+    """Every method, cross-entropy first, and every plug-in over each of its hosts."""
+    found = ["ce"]
     for slug in registry.names():
         declared = registry.spec(slug)
         found += [f"{slug}({host})" for host in declared.hosts] if declared.plugin else [slug]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def main() -> None:
