@@ -18,7 +18,7 @@ PLUGIN = Path(__file__).with_name("misbehaving_methods.py")
 TINY = ("epochs=4", "train_subset=200", "test_subset=100", "width=0.25", "image_size=8", "validation=0.1", "lr=0.1")
 RESULT = ("best", "best_epoch", "last", "last10", "valid_pick", "best_auc", "last_auc", "epochs_done")
 EPOCH = ("epoch", "stage", "counts", "test_accuracy", "clean_auc", "memorisation", "loss", "lr", "extra")
-PATIENCE = 300
+PATIENCE = 300.0
 """Seconds after which a test gives up; nothing here takes nearly as long."""
 
 
