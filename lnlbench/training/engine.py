@@ -157,22 +157,15 @@ class Engine:
 
     def rate(self, net: nn.Module) -> float:
         """The learning rate of a network's next step."""
-        name = self._name(net)
-        optimizer = self._optimizer(name, net)
-        if self._schedule_of(net).per == "iteration":
-            self._move(name, net, optimizer, self._steps.get(name, 0))
-        return float(optimizer.param_groups[0]["lr"])
+        return float(self._ready(self._name(net), net).param_groups[0]["lr"])
 
     def learn(self, loss: Tensor, net: nn.Module, edit: Callable[[], None] | None) -> None:
         """One step of `net`'s optimiser; non-finite losses raise Diverged within GUARD_EVERY steps."""
         if self.stop():
             raise Interrupted
         name = self._name(net)
-        optimizer = self._optimizer(name, net)
-        steps = self._steps.get(name, 0)
-        self._steps[name] = steps + 1
-        if self._schedule_of(net).per == "iteration":
-            self._move(name, net, optimizer, steps)
+        optimizer = self._ready(name, net)
+        self._steps[name] = self._steps.get(name, 0) + 1
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=False):
             loss.backward()
@@ -300,6 +293,13 @@ class Engine:
             self._optimizers[name] = optimizer
             self._move(name, net, optimizer, 0)
         return self._optimizers[name]
+
+    def _ready(self, name: str, net: nn.Module) -> torch.optim.Optimizer:
+        """A network's optimiser, at the rate of its next step."""
+        optimizer = self._optimizer(name, net)
+        if self._schedule_of(net).per == "iteration":
+            self._move(name, net, optimizer, self._steps.get(name, 0))
+        return optimizer
 
     def _schedule_of(self, net: nn.Module) -> Schedule:
         if net in self._settings:
